@@ -1,0 +1,114 @@
+"""The relay's settings: one frozen model, read once from a TOML file and the environment.
+
+Precedence: environment (`SOTTOVOCE_<NAME>`), then the file named by `SOTTOVOCE_CONFIG` (default `./sottovoce.toml`, if it is there),
+then the defaults below. Units stand in the names. Everything has a default, so `hypercorn -k trio relay.app:app` alone works.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "SOTTOVOCE_"
+_Positive = Annotated[int, Field(gt=0)]
+_Seconds = Annotated[float, Field(gt=0)]
+
+
+class ConfigError(Exception):
+    """A setting is unknown or out of bounds. The message names the setting and what it takes."""
+
+
+class Settings(BaseModel):
+    """All settings of a relay; the wire's own limits stand in relay/frames.py, since apps depend on them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # -- where things are --
+    name: str = "sottovoce"
+    public_url: str = "http://127.0.0.1:8000"
+    """What invites and the Origin check are made of: where apps reach this relay."""
+    var_directory: Path = Path("var")
+    """Keys, and the embedded PostgreSQL when there is no database_url."""
+    database_url: str | None = None
+    """postgresql://... of a server of the operator's own; None starts a private one under var_directory."""
+
+    # -- sessions --
+    ping_every_s: _Seconds = 25.0
+    """Cloudflare drops a WebSocket that is idle for 100 s; mobile carriers forget a flow after 30 s and more."""
+    answer_within_s: _Seconds = 10.0
+    first_frame_within_s: _Seconds = 10.0
+    write_deadline_s: _Seconds = 20.0
+    goodbye_within_s: _Seconds = 0.1
+    drain_grace_s: _Seconds = 2.0
+    max_sessions: _Positive = 20_000
+    """Open sessions of both kinds in one process; one more is refused with 4429."""
+    in_flight_envelopes: _Positive = 256
+    in_flight_bytes: _Positive = 4 * 1024 * 1024
+
+    # -- the mailbox --
+    mailbox_envelopes: _Positive = 1000
+    mailbox_bytes: _Positive = 32 * 1024 * 1024
+    mailbox_stranger_envelopes: _Positive = 100
+    """Of them, at most this many that came under the number key."""
+    envelope_ttl_s: _Positive = 30 * 86400
+    signal_ttl_s: _Positive = 60
+    batch_posts: _Positive = 512
+    """Posts in one commit at most; also what bounds the memory of a batch (64 KiB each at most)."""
+    waiting_posts: _Positive = 2048
+    """Posts that wait for the next batch; past it, readers stop reading their sockets."""
+
+    # -- rates, per recipient and node --
+    posts_burst: _Positive = 60
+    posts_per_s: _Seconds = 1.0
+    post_bytes_burst: _Positive = 8 * 1024 * 1024
+    post_bytes_per_s: _Seconds = 64 * 1024
+    session_posts_per_s: _Seconds = 30.0
+    takes_burst: _Positive = 30
+    takes_per_hour: _Positive = 60
+    """Bundles with one-time keys that one account gives out; past it the bundles come without."""
+
+    # -- identity --
+    certificate_ttl_s: Annotated[int, Field(gt=0, le=86400)] = 86400
+    invite_ttl_s: _Positive = 7 * 86400
+
+    # -- PostgreSQL --
+    pool_connections: Annotated[int, Field(ge=2, le=100)] = 6
+    database_timeout_s: _Seconds = 5.0
+
+    @property
+    def secrets_directory(self) -> Path:
+        """Keys of this relay, each file 0600."""
+        return self.var_directory / "secrets"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Reads the settings; `overrides` win over everything (tests, commands).
+
+    Raises:
+        ConfigError: with a line for each wrong setting that says where it came from and what it takes.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    named = environ.get(PREFIX + "CONFIG")
+    path = Path(named) if named else Path("sottovoce.toml")
+    if named or path.exists():
+        try:
+            values.update(tomllib.loads(path.read_text()))
+        except FileNotFoundError:
+            raise ConfigError(f"{PREFIX}CONFIG names {path}, and there is no such file") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for field in Settings.model_fields:
+        if (value := environ.get(PREFIX + field.upper())) is not None:
+            values[field] = value
+    values.update(overrides)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+        raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from None

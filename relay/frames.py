@@ -1,0 +1,296 @@
+"""The wire's frames, without any I/O: what may be said on a socket, its bounds, and how it is read and written.
+
+Specified in docs/protocol.md, section Sockets. A frame is one JSON text message; each direction of each session is a closed union
+of frozen models, so `match` over it is complete. Parsing happens once, at the edge, and yields bytes (not base64) and UUIDs.
+This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import core_schema
+
+JsonDict = dict[str, Any]
+
+PROTOCOL: Final = 1
+
+# -- bounds that apps depend on; settings of one relay stand in relay/config.py --
+
+MAX_INBOUND_BYTES: Final = 96 * 1024
+MAX_OUTBOUND_BYTES: Final = 256 * 1024
+BODY_BYTES: Final = (1024, 4096, 16384, 65536)
+DELIVER_MAX_ENVELOPES: Final = 64
+POST_MAX_ENVELOPES: Final = 32
+ACK_MAX_IDS: Final = 256
+UNANSWERED_MAX_FRAMES: Final = 64
+SIGNAL_MAX_TTL_S: Final = 60
+PREKEYS_MAX_EACH: Final = 200
+PREKEYS_LOW: Final = 20
+ID_MAX_AGE_S: Final = 48 * 3600
+ID_MAX_AHEAD_S: Final = 3600
+
+
+class Malformed(ValueError):
+    """The message is not a frame of its direction. Carries no content of it."""
+
+
+# -- scalars ---------------------------------------------------------------------------------------------------------
+
+
+def to_b64(data: bytes) -> str:
+    """base64url without padding (RFC 4648 section 5)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+_URLSAFE_ONLY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def from_b64(text: str) -> bytes:
+    """Reads base64url, with or without padding.
+
+    Raises:
+        Malformed: characters outside the alphabet, wrong padding, or bits left over that are not zero.
+    """
+    bare = text.rstrip("=")
+    padded = bare + "=" * (-len(bare) % 4)
+    if len(text) not in (len(bare), len(padded)) or not _URLSAFE_ONLY.issuperset(bare):
+        raise Malformed("not base64url")
+    try:
+        data = urlsafe_b64decode(padded)
+    except binascii.Error:
+        raise Malformed("not base64url") from None
+    # One byte string, one spelling: else two spellings of one body would look like two bodies to whoever compares text.
+    if bare[-1:] and to_b64(data[len(data) - (len(data) % 3 or 3) :])[-1:] != bare[-1]:
+        raise Malformed("not base64url")
+    return data
+
+
+@dataclass(frozen=True)
+class B64:
+    """Marks a bytes field that is base64url on the wire: `Annotated[bytes, B64(32)]` takes exactly 32 bytes, `B64()` any number."""
+
+    size: int | None = None
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._read,
+            serialization=core_schema.plain_serializer_function_ser_schema(to_b64, when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler) -> JsonDict:
+        schema: JsonDict = {"type": "string", "contentEncoding": "base64url", "pattern": "^[A-Za-z0-9_-]*=*$"}
+        if self.size is not None:
+            length = -(-self.size * 4 // 3)
+            schema |= {"minLength": length, "maxLength": length + (-length % 4)}
+        return schema
+
+    def _read(self, value: Any) -> bytes:
+        if isinstance(value, bytes):
+            data = value
+        elif isinstance(value, str):
+            data = from_b64(value)
+        else:
+            raise Malformed("not base64url")
+        if self.size is not None and len(data) != self.size:
+            raise Malformed(f"not {self.size} bytes")
+        return data
+
+
+def _is_uuid7(value: UUID) -> UUID:
+    # RFC 9562 section 5.7: version in the high nibble of octet 6, variant 10 in octet 8
+    if (value.int >> 76) & 0xF != 7 or (value.int >> 62) & 0x3 != 2:
+        raise ValueError("not a UUIDv7")
+    return value
+
+
+Uuid7 = Annotated[UUID, AfterValidator(_is_uuid7)]
+Bytes16 = Annotated[bytes, B64(16)]
+Bytes32 = Annotated[bytes, B64(32)]
+Body = Annotated[bytes, B64()]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[int, Field(ge=0)]
+
+
+def uuid7_seconds(value: UUID) -> int:
+    """The time in a UUIDv7, in whole seconds since 1970 (RFC 9562 section 5.7)."""
+    return (value.int >> 80) // 1000
+
+
+def id_time_is_acceptable(value: UUID, now: int) -> bool:
+    """Whether an envelope id's time lies within -48 h/+1 h of the relay's clock (docs/protocol.md, Sockets)."""
+    return now - ID_MAX_AGE_S <= uuid7_seconds(value) <= now + ID_MAX_AHEAD_S
+
+
+# -- frames ----------------------------------------------------------------------------------------------------------
+
+
+class Frame(BaseModel):
+    """Base of all frames: frozen, unknown fields refused, numbers not taken from strings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def encode(self) -> str:
+        """The frame as the text of one WebSocket message."""
+        return self.model_dump_json()
+
+
+# Strict mode would refuse the string form of a UUID in Python input, but takes it in JSON, which is all that we parse.
+
+
+class Ping(Frame):
+    type: Literal["ping"] = "ping"
+    n: Count
+
+
+class Pong(Frame):
+    type: Literal["pong"] = "pong"
+    n: Count
+
+
+class Hello(Frame):
+    """First frame of every session."""
+
+    type: Literal["hello"] = "hello"
+    protocol: int
+    now: Seconds
+    ping_every_s: float
+    answer_within_s: float
+
+
+class Envelope(Frame):
+    """One sealed envelope on its way to the recipient."""
+
+    id: UUID
+    at: Seconds
+    body: Body
+
+
+class Deliver(Frame):
+    type: Literal["deliver"] = "deliver"
+    envelopes: Annotated[list[Envelope], Field(min_length=1, max_length=DELIVER_MAX_ENVELOPES)]
+
+
+class Drained(Frame):
+    """Everything that waited at connect has been delivered."""
+
+    type: Literal["drained"] = "drained"
+
+
+class SignalOut(Frame):
+    """A signal on its way to the recipient; `ttl_s` is what is left of its life."""
+
+    type: Literal["signal"] = "signal"
+    id: UUID
+    body: Body
+    ttl_s: Seconds
+
+
+class PrekeysLow(Frame):
+    type: Literal["prekeys_low"] = "prekeys_low"
+    prekeys: Count
+    kyber_prekeys: Count
+
+
+class MailboxWasFull(Frame):
+    type: Literal["mailbox_was_full"] = "mailbox_was_full"
+
+
+class Ack(Frame):
+    """The app has stored what these envelopes or signals brought."""
+
+    type: Literal["ack"] = "ack"
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=ACK_MAX_IDS)]
+
+
+class Post(Frame):
+    """One envelope as its sender hands it in. The body's size is judged one by one, so that a wrong one refuses only itself."""
+
+    id: Uuid7
+    to: UUID
+    access: Bytes16
+    body: Body
+
+
+def _ids_differ(envelopes: list[Post]) -> list[Post]:
+    if len({post.id for post in envelopes}) != len(envelopes):
+        raise ValueError("an id occurs twice")
+    return envelopes
+
+
+class PostFrame(Frame):
+    type: Literal["post"] = "post"
+    envelopes: Annotated[list[Post], Field(min_length=1, max_length=POST_MAX_ENVELOPES), AfterValidator(_ids_differ)]
+
+
+class SignalFrame(Frame):
+    type: Literal["signal"] = "signal"
+    id: Uuid7
+    to: UUID
+    access: Bytes16
+    body: Body
+    ttl_s: Annotated[int, Field(ge=1, le=SIGNAL_MAX_TTL_S)]
+
+
+class Posted(Frame):
+    """These are committed (envelopes) or accepted (signals)."""
+
+    type: Literal["posted"] = "posted"
+    ids: list[UUID]
+
+
+class Refused(Frame):
+    """This one was not taken; `code` is one of relay.errors.Refusal."""
+
+    type: Literal["refused"] = "refused"
+    id: UUID
+    code: str
+    retry_after_s: Seconds
+    now: Seconds
+
+
+FromMailboxApp = Ack | Pong | Ping
+ToMailboxApp = Hello | Deliver | Drained | SignalOut | PrekeysLow | MailboxWasFull | Ping | Pong
+FromPostApp = PostFrame | SignalFrame | Pong | Ping
+ToPostApp = Hello | Posted | Refused | Ping | Pong
+
+_from_mailbox_app: TypeAdapter[FromMailboxApp] = TypeAdapter(Annotated[FromMailboxApp, Field(discriminator="type")])
+_from_post_app: TypeAdapter[FromPostApp] = TypeAdapter(Annotated[FromPostApp, Field(discriminator="type")])
+
+
+def parse_from_mailbox_app(text: str) -> FromMailboxApp:
+    """Reads what an app says on a mailbox session.
+
+    Raises:
+        Malformed: it is none of the frames of that direction.
+    """
+    try:
+        return _from_mailbox_app.validate_json(text)
+    except (ValidationError, ValueError):  # ValueError: lone surrogates and the like, before validation
+        raise Malformed("not a frame of a mailbox session") from None
+
+
+def parse_from_post_app(text: str) -> FromPostApp:
+    """Reads what an app says on a post session.
+
+    Raises:
+        Malformed: it is none of the frames of that direction.
+    """
+    try:
+        return _from_post_app.validate_json(text)
+    except (ValidationError, ValueError):
+        raise Malformed("not a frame of a post session") from None

@@ -1,0 +1,72 @@
+"""What passes between the stores and the tasks: plain immutable records, no behaviour, no I/O.
+
+They are tuples rather than models because they are made once a message on the hot path, from values that were validated before.
+This module imports relay.errors only.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
+
+from relay.errors import Refusal
+
+
+class Waiting(NamedTuple):
+    """An envelope as its recipient gets it: `at` is its arrival in whole seconds since 1970, `body` one of the four sizes."""
+
+    id: UUID
+    at: int
+    body: bytes
+
+
+class Ringing(NamedTuple):
+    """A signal as its recipient gets it; `expires_at` in seconds since 1970."""
+
+    id: UUID
+    expires_at: int
+    body: bytes
+
+
+class Posting(NamedTuple):
+    """An envelope or a signal on its way in.
+
+    `access_hash` is SHA-256 of the access key that came with it; `expires_at` is 0 for envelopes; `over_rate` says that the
+    recipient's rate is used up, which the store may only say to somebody who has access.
+    """
+
+    account_id: UUID
+    id: UUID
+    access_hash: bytes
+    body: bytes
+    at: int
+    expires_at: int = 0
+    over_rate: bool = False
+
+
+class Stored(Enum):
+    """The good outcomes of a post."""
+
+    NEW = "new"
+    AGAIN = "again"
+    """Same recipient, id and body were stored before: a retry, answered like the first time and not handed over again."""
+
+
+Outcome = Stored | Refusal
+
+
+class AckBatch(NamedTuple):
+    """Ids that a session acknowledged; `epoch` tells the newest session of an account from older ones."""
+
+    account_id: UUID
+    epoch: int
+    ids: tuple[UUID, ...]
+
+
+class Notices(NamedTuple):
+    """What a member should be told besides mail: one-time keys that are left, and whether a post found the mailbox full."""
+
+    prekeys: int
+    kyber_prekeys: int
+    mailbox_was_full: bool
