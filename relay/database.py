@@ -1,0 +1,459 @@
+"""The only door to PostgreSQL: a pool, transactions, dedicated connections, LISTEN. Nothing else imports the driver.
+
+What comes out of this module are rows and the errors of relay.errors and relay.database_errors, never the driver's.
+DatabaseUnavailable means: no host is reachable, no connection was free in time, the answer did not come in time, or the
+connection broke. Of a write it says: the outcome is unknown.
+
+Every call has a deadline. A call that misses it, or is cancelled, takes its connection along: nobody knows what such a
+session is doing, so it is dropped, and the server notices within seconds that its client is gone.
+
+The driver is triopg: asyncpg on an asyncio loop that runs on Trio (trio-asyncio). That loop belongs to `open_database`
+and must be *current* in the task that calls the driver, which tasks of foreign nurseries (each request is one) do not
+inherit. So every call here sets it itself and resets it after.
+
+The pool is ours, not asyncpg's, which resets a connection with a query at each release (three times slower), waits
+for that query without a deadline that Trio could set, and has no bound on waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+import trio
+import trio_asyncio
+import triopg
+
+from relay.database_errors import QueryRejected, from_sqlstate
+from relay.errors import DatabaseUnavailable, RelayError
+from relay.held_connection import HeldConnection
+from relay.listener import listen
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    """Bounds of everything that waits for PostgreSQL."""
+
+    pool_size: int = 10
+    """Connections of the pool at most; held connections and listeners come on top."""
+    acquire_timeout_s: float = 2.0
+    """How long a call waits for a free connection of the pool, or for its turn on a held one."""
+    command_timeout_s: float = 5.0
+    """How long one statement may take."""
+    connect_timeout_s: float = 3.0
+    """How long one host may take to accept a connection, TLS and authentication included."""
+    close_deadline_s: float = 2.0
+    """How long sessions get to end politely before they are dropped."""
+    heartbeat_every_s: float = 15.0
+    """How long a listener trusts a silent connection."""
+    max_reconnect_pause_s: float = 2.0
+    """The longest pause between two attempts of a held connection or a listener to connect."""
+    application_name: str = "sottovoce"
+    """What pg_stat_activity shows."""
+
+
+class Row(Protocol):
+    """A row: by column name, by position, or unpacked."""
+
+    def __getitem__(self, key: str | int) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def keys(self) -> Iterator[str]: ...
+    def values(self) -> Iterator[Any]: ...
+    def items(self) -> Iterator[tuple[str, Any]]: ...
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+
+class Queries(Protocol):
+    """What runs statements: the database (each on any connection), a transaction, a held connection.
+
+    Statements are plain SQL with $1, $2... for `args`. `timeout_s` replaces command_timeout_s for one call.
+    All raise DatabaseUnavailable, ConstraintViolation (UniqueViolation...) and, for mistakes, QueryRejected.
+    """
+
+    async def fetch(self, query: str, *args: object, timeout_s: float | None = None) -> list[Row]:
+        """All rows."""
+
+    async def fetchrow(self, query: str, *args: object, timeout_s: float | None = None) -> Row | None:
+        """The first row, None if there is none."""
+
+    async def fetchval(self, query: str, *args: object, timeout_s: float | None = None) -> Any:
+        """The first column of the first row, None if there is no row."""
+
+    async def execute(self, query: str, *args: object, timeout_s: float | None = None) -> str:
+        """The command tag ('DELETE 3'). Without `args` the text may hold several statements: one transaction."""
+
+
+class _Driver(Protocol):
+    """What we use of triopg's connection, which is not typed."""
+
+    async def __aenter__(self) -> _Driver: ...
+    async def fetch(self, query: str, *args: object) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+    async def execute(self, query: str, *args: object) -> str: ...
+    async def close(self) -> None: ...
+    async def add_listener(self, channel: str, callback: Callable[..., None]) -> None: ...
+    def add_log_listener(self, callback: Callable[..., None]) -> None: ...
+    def add_termination_listener(self, callback: Callable[..., None]) -> None: ...
+    def is_closed(self) -> bool: ...
+    def is_in_transaction(self) -> bool: ...
+    def terminate(self) -> None: ...
+
+
+@asynccontextmanager
+async def open_database(
+    dsn_or_hosts: str | Sequence[str], *, settings: DatabaseSettings | None = None
+) -> AsyncIterator[Database]:
+    """Open the database, and close it within close_deadline_s.
+
+    `dsn_or_hosts`: a postgresql:// URL, which may name several hosts, or several URLs of the same database. Each host
+    gets connect_timeout_s; only a primary is taken.
+
+    Enter and leave it in the same task, one of your own (`await app.nursery.start(...)` in before_serving): the loop in
+    it is a nursery, and nurseries must nest. The Database may be used by any task of the same `trio.run` meanwhile.
+
+    Raises DatabaseUnavailable when no host answers.
+    """
+    failure: Exception | None = None
+    async with trio_asyncio.open_loop() as loop:
+        # By default an exception in a callback or a forgotten future ends this loop, and so the relay.
+        loop.set_exception_handler(_report)
+        database = Database(loop, _hosts(dsn_or_hosts), settings or DatabaseSettings())
+        try:
+            await database.fetchval("SELECT 1")
+            yield database
+        except Exception as error:
+            failure = error  # raised outside of the loop's nurseries, which would wrap it in groups
+        finally:
+            await database.close()
+    if failure is not None:
+        raise failure
+
+
+def _report(_loop: object, context: dict[str, Any]) -> None:
+    log.warning("in the driver: %s", type(context.get("exception")).__name__)
+
+
+class Connection:
+    """One session of PostgreSQL, for one task at a time. Part of this module and its siblings, not of stores."""
+
+    def __init__(self, driver: _Driver, loop: object, settings: DatabaseSettings) -> None:
+        self._driver, self._loop, self._settings = driver, loop, settings
+        self._failed = False
+        self._commit_in_doubt = False
+        driver.add_log_listener(self._on_notice)
+
+    async def fetch(self, query: str, *args: object, timeout_s: float | None = None) -> list[Row]:
+        rows: list[Row] = await self._call(self._driver.fetch, (query, *args), timeout_s)
+        return rows
+
+    async def fetchrow(self, query: str, *args: object, timeout_s: float | None = None) -> Row | None:
+        row: Row | None = await self._call(self._driver.fetchrow, (query, *args), timeout_s)
+        return row
+
+    async def fetchval(self, query: str, *args: object, timeout_s: float | None = None) -> Any:
+        return await self._call(self._driver.fetchval, (query, *args), timeout_s)
+
+    async def execute(self, query: str, *args: object, timeout_s: float | None = None) -> str:
+        tag: str = await self._call(self._driver.execute, (query, *args), timeout_s)
+        return tag
+
+    async def subscribe(self, channel: str, callback: Callable[[object, int, str, str], None]) -> None:
+        """LISTEN. The callback runs on the asyncio side: `send_nowait` is all it may do."""
+        await self._call(self._driver.add_listener, (channel, callback), None)
+
+    def on_termination(self, callback: Callable[[object], None]) -> None:
+        """The callback runs on the asyncio side, when the session ends for whatever reason."""
+        self._driver.add_termination_listener(callback)
+
+    @property
+    def usable(self) -> bool:
+        return not self._failed and not self._driver.is_closed()
+
+    @property
+    def at_rest(self) -> bool:
+        """Usable, and not in a transaction that somebody forgot."""
+        return self.usable and not self._driver.is_in_transaction()
+
+    def terminate(self) -> None:
+        """Drop the session: no waiting, no harm if it is gone."""
+        self._failed = True
+        with _current(self._loop):
+            self._driver.terminate()
+
+    async def close(self) -> None:
+        """End the session politely; drop it after close_deadline_s. Not cancellable, but bounded."""
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(
+                    self._terminate_later
+                )  # the driver's close() has no deadline and cannot be cancelled
+                try:
+                    with _current(self._loop):
+                        await self._driver.close()
+                except (Exception, asyncio.CancelledError) as error:
+                    log.debug("closing: %s", type(error).__name__)
+                nursery.cancel_scope.cancel()
+        self.terminate()
+
+    async def _terminate_later(self) -> None:
+        await trio.sleep(self._settings.close_deadline_s)
+        self.terminate()
+
+    async def _call(self, method: Callable[..., Any], args: tuple[object, ...], timeout_s: float | None) -> Any:
+        self._commit_in_doubt = False
+        finished = False
+        try:
+            with (
+                trio.move_on_after(self._settings.command_timeout_s if timeout_s is None else timeout_s),
+                _current(self._loop),
+            ):
+                result = await method(*args)
+                finished = True
+        except trio.Cancelled:
+            self.terminate()
+            raise
+        # Its CancelledError comes here when the session was dropped by somebody else.
+        except (Exception, asyncio.CancelledError) as error:
+            ours, survives = _translate(error)
+            if not survives:
+                self.terminate()
+            raise ours from None  # the driver's message quotes values
+        if not finished:
+            self.terminate()
+            raise DatabaseUnavailable
+        if self._commit_in_doubt:
+            raise DatabaseUnavailable
+        return result
+
+    def _on_notice(self, _connection: object, message: Any) -> None:
+        # "canceling wait for synchronous replication": the commit stands here, but no standby has it, and a failover
+        # would forget it. It is a mere warning, sent before the answer to COMMIT; the driver calls us in that order.
+        if message.severity_en == "WARNING" and message.sqlstate in ("01000", "57P01"):
+            self._commit_in_doubt = True
+
+
+class Database:
+    """A pool of sessions. Any task may use it while `open_database` is open; after that all is DatabaseUnavailable."""
+
+    def __init__(self, loop: object, hosts: Sequence[_Host], settings: DatabaseSettings) -> None:
+        self.settings = settings
+        self._loop, self._hosts = loop, hosts
+        self._preferred = 0  # the host that answered last
+        self._slots = trio.Semaphore(settings.pool_size, max_value=settings.pool_size)
+        self._idle: list[Connection] = []  # the most recently used at the end: it is taken first
+        self._open: set[Connection] = set()
+        self._closed = False
+
+    async def fetch(self, query: str, *args: object, timeout_s: float | None = None) -> list[Row]:
+        async with self._pooled() as connection:
+            return await connection.fetch(query, *args, timeout_s=timeout_s)
+
+    async def fetchrow(self, query: str, *args: object, timeout_s: float | None = None) -> Row | None:
+        async with self._pooled() as connection:
+            return await connection.fetchrow(query, *args, timeout_s=timeout_s)
+
+    async def fetchval(self, query: str, *args: object, timeout_s: float | None = None) -> Any:
+        async with self._pooled() as connection:
+            return await connection.fetchval(query, *args, timeout_s=timeout_s)
+
+    async def execute(self, query: str, *args: object, timeout_s: float | None = None) -> str:
+        async with self._pooled() as connection:
+            return await connection.execute(query, *args, timeout_s=timeout_s)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Queries]:
+        """A transaction (read committed) on one pooled connection: committed at the end, rolled back by an exception.
+
+        Nothing but SQL belongs inside: the connection is taken from everybody else. DatabaseUnavailable from the end of
+        the block means that it is unknown whether it was committed.
+        """
+        async with self._pooled() as connection:
+            await connection.execute("BEGIN")
+            try:
+                yield connection
+            except Exception:
+                if connection.usable:
+                    try:
+                        await connection.execute("ROLLBACK")
+                    except RelayError:
+                        connection.terminate()  # which rolls back as well
+                raise
+            except BaseException:
+                connection.terminate()  # cancelled: no time to be polite
+                raise
+            # COMMIT of a failed transaction answers ROLLBACK and no error; somebody swallowed one.
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise QueryRejected("25P02", "a statement of this transaction had failed")
+
+    @asynccontextmanager
+    async def hold(self, setup_sql: Sequence[str] = ()) -> AsyncIterator[HeldConnection]:
+        """A connection outside of the pool for a hot path; see HeldConnection. `setup_sql` runs after each connect."""
+        held = HeldConnection(self._connect, setup_sql, self.settings)
+        try:
+            await held.try_to_connect()
+            yield held
+        finally:
+            await held.close()
+
+    async def listen(
+        self,
+        channels: Sequence[str],
+        on_notification: Callable[[str, str], None],
+        on_gap: Callable[[], None],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run as a task: LISTEN on `channels` for ever; `await nursery.start(...)` returns when it listens.
+
+        `on_notification(channel, payload)` is called for each. `on_gap()` is called when some may have been missed: wake
+        everybody. Both are called in this task, so Trio's context; they are plain functions and must not raise.
+        """
+        await listen(self._connect, self.settings, channels, on_notification, on_gap, task_status=task_status)
+
+    async def close(self) -> None:
+        """End all sessions. `open_database` calls it."""
+        self._closed = True
+        busy = self._open.difference(self._idle)
+        for connection in busy:
+            connection.terminate()
+        with trio.CancelScope(shield=True):  # bounded by close_deadline_s
+            async with trio.open_nursery() as nursery:
+                for connection in self._idle:
+                    nursery.start_soon(connection.close)
+        self._idle.clear()
+
+    @asynccontextmanager
+    async def _pooled(self) -> AsyncIterator[Connection]:
+        with trio.move_on_after(self.settings.acquire_timeout_s) as waiting:
+            await self._slots.acquire()
+        if waiting.cancelled_caught:
+            raise DatabaseUnavailable
+        try:
+            connection = self._take_idle() or await self._connect()
+            try:
+                yield connection
+            finally:
+                if connection.at_rest and not self._closed:
+                    self._idle.append(connection)
+                else:
+                    connection.terminate()
+        finally:
+            self._slots.release()
+
+    def _take_idle(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+            connection.terminate()
+        return None
+
+    async def _connect(self) -> Connection:
+        """A new session with the first host that is a primary, beginning with the one that was it last."""
+        for turn in range(len(self._hosts)):
+            number = (self._preferred + turn) % len(self._hosts)
+            if self._closed:
+                break
+            connection = await self._connect_to(self._hosts[number], number)
+            if connection is not None:
+                self._preferred = number
+                self._open = {one for one in self._open if one.usable} | {connection}
+                return connection
+        raise DatabaseUnavailable
+
+    async def _connect_to(self, host: _Host, number: int) -> Connection | None:
+        reason = "it did not answer in time"
+        driver: _Driver = triopg.connect(
+            host.dsn,
+            host=host.name,
+            port=host.port,
+            timeout=self.settings.connect_timeout_s,
+            command_timeout=self.settings.command_timeout_s,
+            target_session_attrs="primary",
+            # The statements are a fixed set of constants: prepare each once a session, for ever.
+            statement_cache_size=500,
+            max_cached_statement_lifetime=0,
+            server_settings={
+                "application_name": self.settings.application_name,
+                # A statement whose client has dropped the session is stopped, not run to its end.
+                "client_connection_check_interval": "2s",
+                "idle_in_transaction_session_timeout": "30s",
+            },
+        )
+        try:
+            with trio.move_on_after(self.settings.connect_timeout_s), _current(self._loop):
+                await driver.__aenter__()
+                return Connection(driver, self._loop, self.settings)
+        except trio.Cancelled:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            reason = type(error).__name__  # the name only: messages quote addresses and users
+        log.warning("database host %d of %d is of no use: %s", number + 1, len(self._hosts), reason)
+        return None
+
+
+@contextmanager
+def _current(loop: object) -> Iterator[None]:
+    token = trio_asyncio.current_loop.set(loop)
+    try:
+        yield
+    finally:
+        trio_asyncio.current_loop.reset(token)
+
+
+def _translate(error: BaseException) -> tuple[RelayError, bool]:
+    """Ours for the driver's, and whether the session can be used further."""
+    if isinstance(error, asyncpg.PostgresError):
+        return from_sqlstate(
+            error.sqlstate or "XX000",
+            constraint_name=getattr(error, "constraint_name", None) or "",
+            message=getattr(error, "message", None) or "",
+        )
+    if isinstance(error, asyncpg.DataError | TypeError | ValueError | OverflowError):
+        return QueryRejected("22000", "an argument does not fit its parameter"), True  # never got to the server
+    return DatabaseUnavailable(), False
+
+
+@dataclass(frozen=True)
+class _Host:
+    dsn: str
+    name: str | None  # None: what the driver takes by itself (PGHOST, or the usual socket)
+    port: int | None
+
+
+def _hosts(dsn_or_hosts: str | Sequence[str]) -> list[_Host]:
+    """One entry a host, as each gets a deadline of its own: the driver has one for all, and tries on only after OSError."""
+    dsns = [dsn_or_hosts] if isinstance(dsn_or_hosts, str) else list(dsn_or_hosts)
+    return [_Host(dsn, name, port) for dsn in dsns for name, port in _split(dsn)]
+
+
+def _split(dsn: str) -> list[tuple[str | None, int | None]]:
+    parts = urlsplit(dsn)
+    query = parse_qs(parts.query)
+    in_query = "host" in query and not parts.netloc.rpartition("@")[2]
+    names = query["host"][-1] if in_query else parts.netloc.rpartition("@")[2]
+    if not names:
+        return [(None, None)]
+    found: list[tuple[str | None, int | None]] = []
+    for name in names.split(","):
+        if not name.startswith(("/", "%2F", "%2f")) and ":" in name.rpartition("]")[2]:
+            bare, _, port = name.rpartition(":")
+            found.append((unquote(bare.strip("[]")), int(port)))
+        else:
+            found.append((unquote(name.strip("[]")), None))
+    ports = [int(port) for port in query["port"][-1].split(",")] if "port" in query else []
+    if len(ports) not in (0, 1, len(found)):
+        raise ValueError("the database URL names more ports than hosts, or fewer")
+    return [
+        (name, port or (ports[number % len(ports)] if ports else 5432)) for number, (name, port) in enumerate(found)
+    ]
