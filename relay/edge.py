@@ -1,0 +1,404 @@
+"""The fences around Hypercorn 0.18's trio worker: nothing that a peer does may harm anybody but that peer.
+
+`install()` is called when `relay.app` is imported. Hypercorn starts each worker as a fresh process that loads the app
+before it opens its listeners, and it looks these names up only then, so that is early enough under the `hypercorn` command
+with any number of workers. What is replaced, all of it in `install`:
+
+- `TCPServer`: a connection, with deadlines and a hard end (`FencedConnection`; its protocol is relay/edge_protocol.py);
+- `WorkerContext`: the moment Hypercorn stops becomes `Edge.draining`;
+- `check_multiprocess_shutdown_event`: how a worker learns that it must stop, in 20 ms and not in 100;
+- defaults of `Config` that the operator may still set: drain grace and protocols; and the logger, which loses its access log.
+
+Hypercorn is pinned in pyproject.toml. Read the tests in tests/edge before you change that pin: each of them fails when its
+fence is taken away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import signal
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from math import inf
+from multiprocessing.synchronize import Event as ProcessEvent
+from pathlib import Path
+from typing import Any, cast
+
+import hypercorn.trio.run
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.logging import Logger
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.trio.worker_context import EventWrapper, WorkerContext
+from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, ConnectionState, Scope
+from hypercorn.utils import parse_socket_addr
+
+from relay.edge_protocol import FencedProtocol
+from relay.errors import PeerGone, SlowReader
+
+log = logging.getLogger("relay.edge")
+
+STOP_POLL_S = 0.02  # a goodbye is due within 100 ms of SIGTERM, and this is the largest part of it
+ORPHAN_CHECK_EVERY = 50  # polls, so once a second
+LINGER_S = 1.0  # how long a peer may take to read our last words
+LINGER_BYTES = 1024 * 1024  # and how much it may say meanwhile, into the void
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """Limits of every connection. They hold for one worker process."""
+
+    write_deadline_s: float = 20.0
+    """For one write. A peer that has not taken it by then is cut off."""
+    head_deadline_s: float = 10.0
+    """From the first byte of a request, or from the start of the connection, to the end of its head."""
+    max_message_bytes: int = 98_304
+    """Of one WebSocket message, all fragments together. The largest frame of docs/protocol.md fits with room to spare."""
+    drain_grace_s: float = 2.0
+    """From the stop signal until the connections that are left are cut. `--graceful-timeout` overrules it."""
+    max_connections: int = 65_536
+    """Open at the same time; one more is cut at once. The limit of open files (ulimit -n) should be higher."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edge:
+    """What `install` hands to the app."""
+
+    settings: EdgeSettings
+    draining: trio.Event
+    """Set for good when this worker learns that it must stop. Sessions then have `drain_grace_s` to say goodbye."""
+    seats: trio.Semaphore
+    """One for each open connection."""
+
+
+def install(settings: EdgeSettings | None = None) -> Edge:
+    """Put the fences up in this process and return the `Edge`; call it while the app is imported.
+
+    It can be called again: with the same settings, or with none, it returns the first `Edge`. Other settings are a
+    RuntimeError, since connections may already live by the first.
+    """
+    server = vars(hypercorn.trio.run)["TCPServer"]
+    if isinstance(server, partial):
+        installed = cast(Edge, server.args[0])
+        if settings not in (None, installed.settings):
+            raise RuntimeError("the edge is already installed in this process, with other settings")
+        return installed
+    settings = settings or EdgeSettings()
+    edge = Edge(settings, trio.Event(), trio.Semaphore(settings.max_connections))
+    replacements: dict[str, object] = {
+        "TCPServer": partial(FencedConnection, edge),
+        "WorkerContext": partial(FencedWorkerContext, edge),
+        "check_multiprocess_shutdown_event": wait_for_stop,
+    }
+    for name, fenced in replacements.items():
+        setattr(hypercorn.trio.run, name, fenced)
+    # Class defaults: what the operator sets, on the command line or in a file, is set on the instance and wins.
+    Config.graceful_timeout = settings.drain_grace_s
+    Config.alpn_protocols = ["http/1.1"]  # HTTP/2 ends at the reverse proxy, if there is one
+    Config.include_server_header = False
+    Config.logger_class = QuietLogger
+    return edge
+
+
+# -- the worker: how it learns that it must stop -----------------------------------------------------------------------
+
+
+class FencedWorkerContext(WorkerContext):
+    """Makes Hypercorn's `terminated` and our `draining` one event.
+
+    Hypercorn sets it when the worker begins to stop, but tells only idle connections; sessions hear nothing until the
+    grace is over, and then they are cancelled in the middle of whatever they do.
+    """
+
+    def __init__(self, edge: Edge, max_requests: int | None) -> None:
+        super().__init__(max_requests)
+        self.terminated = _WorkerEvent(edge.draining)
+
+
+class _WorkerEvent(EventWrapper):
+    def __init__(self, event: trio.Event) -> None:
+        self._event = event
+
+
+async def wait_for_stop(shutdown_event: ProcessEvent, sleep: Callable[[float], Awaitable[Any]]) -> None:
+    """Return when this worker must stop. Takes the place of Hypercorn's, which looks ten times a second.
+
+    It still polls: a worker that is killed while it waits on `shutdown_event` would block the parent, which counts its
+    sleepers, for ever. Two more reasons to stop are added:
+
+    - SIGTERM to the worker itself. By default it dies at once, and that happens often: service managers signal the whole
+      group, and the parent terminates all workers as soon as the first one is done. The handler stays for good, so that a
+      second SIGTERM does not cut a goodbye short either;
+    - the parent was killed: nobody else would ever stop this worker, and it would keep the port.
+    """
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    parent = multiprocessing.parent_process()
+    for poll in count():
+        if told or shutdown_event.is_set():
+            return
+        if poll % ORPHAN_CHECK_EVERY == 0 and parent is not None and not parent.is_alive():
+            return
+        await sleep(STOP_POLL_S)
+
+
+class QuietLogger(Logger):
+    """Hypercorn's logger without its access log, whatever the configuration asks for: it writes addresses."""
+
+    def __init__(self, config: Config) -> None:
+        asked, config.accesslog = config.accesslog, None
+        super().__init__(config)
+        if asked is not None:
+            log.warning("the access log stays off: it would hold the addresses of members")
+
+
+# -- a connection ------------------------------------------------------------------------------------------------------
+
+
+class FencedConnection(TCPServer):
+    """One TCP connection: who reads, who writes, and how it ends.
+
+    One task reads, from the first byte to the last, and it alone ends the connection; every other task that wants an end
+    asks for it by `_hang_up` (politely) or `_abort` (with a reset). Any task may write, one at a time.
+    """
+
+    protocol: FencedProtocol  # type: ignore[assignment]  # Hypercorn's is a switch between HTTP/1 and HTTP/2
+    stream: Any  # trio.SocketStream, or a trio.SSLStream around one; Hypercorn's annotation has the second only
+
+    def __init__(
+        self,
+        edge: Edge,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        state: ConnectionState,
+        stream: Any,
+    ) -> None:
+        super().__init__(app, config, context, state, stream)
+        self._edge = edge
+        self._transport: trio.SocketStream = getattr(stream, "transport_stream", stream)
+        self._reading = trio.CancelScope()
+        self._head_wait = trio.CancelScope()
+        self._head_begun = True  # a new connection owes us a head, even before its first byte
+        self._hung_up = False
+        self._lost: type[PeerGone] | type[SlowReader] | None = None  # why nothing more can be written
+
+    async def run(self) -> None:
+        """Live from accept to close, and never take the worker along.
+
+        The connection's task is a child of the nursery that all connections share, so with Hypercorn's own `run` one
+        request that raises anything ends the worker. Here it ends this connection. Cancellation goes through. The log
+        gets types and places, no messages: those may quote what the peer sent.
+        """
+        try:
+            self._edge.seats.acquire_nowait()
+        except trio.WouldBlock:
+            self._abort(PeerGone)
+            return
+        try:
+            await self._serve()
+        except* Exception as failures:
+            log.warning("connection dropped: %s", describe(failures))
+        finally:
+            self._edge.seats.release()
+
+    async def _serve(self) -> None:
+        ssl = isinstance(self.stream, trio.SSLStream)
+        try:
+            if ssl:
+                with trio.fail_after(self.config.ssl_handshake_timeout):
+                    await self.stream.do_handshake()
+                if self.stream.selected_alpn_protocol() == "h2":
+                    return
+            address = self._transport.socket
+            async with FencedTaskGroup() as task_group:
+                self._task_group = task_group
+                self.protocol = FencedProtocol(
+                    self._edge.settings.max_message_bytes,
+                    self.app,
+                    self.config,
+                    self.context,
+                    task_group,
+                    ConnectionState(self.state),
+                    ssl,
+                    parse_socket_addr(address.family, address.getpeername()),
+                    parse_socket_addr(address.family, address.getsockname()),
+                    self.protocol_send,
+                )
+                self._head_wait.deadline = trio.current_time() + self._edge.settings.head_deadline_s
+                await self.idle_task.restart(task_group, self._idle_timeout)
+                await self._read_data()
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError):
+            pass  # gone before it said anything: getpeername or the TLS handshake failed
+        finally:
+            with trio.move_on_after(LINGER_S), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.stream.aclose()
+
+    # reading
+
+    async def _read_data(self) -> None:
+        discarded = 0
+        with self._reading:
+            while True:
+                try:
+                    with trio.fail_after(self.config.read_timeout or inf):
+                        data = bytes(await self.stream.receive_some(MAX_RECV))
+                    if not self._hung_up:
+                        self._expect_head()
+                        await self.protocol.handle(RawData(data))
+                except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError, PeerGone, SlowReader):
+                    break
+                if self._hung_up:
+                    discarded += len(data)
+                if not data or discarded > LINGER_BYTES:
+                    break
+        await self.protocol.handle(Closed())
+
+    def _expect_head(self) -> None:
+        """Start the clock of the next head at its first byte. A head that trickles in is a slowloris."""
+        if not self._head_begun:
+            self._head_begun = True
+            self._head_wait.deadline = trio.current_time() + self._edge.settings.head_deadline_s
+
+    async def _idle_timeout(self) -> None:
+        """Runs while no request is in progress: end the connection when the head is late, or when the worker stops.
+
+        Hypercorn has one clock for both, `keep_alive_timeout`, which operators behind a reverse proxy rightly set to
+        minutes. Here it only counts until the first byte.
+        """
+        with self._head_wait:
+            await self.context.terminated.wait()
+        self._reading.cancel()
+
+    # writing
+
+    async def protocol_send(self, event: Event) -> None:
+        """What the protocol wants done. Raises `SlowReader` or `PeerGone` when bytes could not be written."""
+        if isinstance(event, RawData):
+            await self._write(event.data)
+        elif isinstance(event, Closed):
+            await self._hang_up()
+            await self.protocol.handle(Closed())
+        elif isinstance(event, Updated) and event.idle:
+            self._head_begun = False
+            self._head_wait = trio.CancelScope(deadline=trio.current_time() + self.config.keep_alive_timeout)
+            await self.idle_task.restart(self._task_group, self._idle_timeout)
+        elif isinstance(event, Updated):
+            await self.idle_task.stop()
+
+    async def _write(self, data: bytes) -> None:
+        """Write all of it before the deadline, or end the connection.
+
+        Hypercorn shields its writes and gives them no deadline, so a peer that stops reading can neither be cancelled nor
+        outlived: shutdown waits for it. Here a write can be cancelled. Once it has begun, nobody knows how much of a frame
+        is out, so then the connection must go as well; before that, nothing is lost but the frame.
+        """
+        async with self.send_lock:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if self._lost is not None:
+                raise self._lost
+            try:
+                with trio.fail_after(self._edge.settings.write_deadline_s):
+                    await self.stream.send_all(data)
+            except trio.TooSlowError:
+                self._abort(SlowReader)
+                raise SlowReader from None
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._abort(PeerGone)
+                raise PeerGone from None
+            except trio.Cancelled:
+                self._abort(PeerGone)
+                raise
+
+    # ending
+
+    async def _hang_up(self) -> None:
+        """Say that nothing more comes, then let the reader throw away what still arrives, for a moment.
+
+        Closing at once would reset the connection if anything was unread, and a reset can overtake our last words (a
+        refusal, a 1009, a 1012) on their way (RFC 9112 section 9.6). The end is sent under the write lock: Hypercorn's
+        races a write of another task and raises BusyResourceError on quite ordinary closes.
+        """
+        if self._hung_up:
+            return
+        self._hung_up = True
+        self._reading.deadline = trio.current_time() + LINGER_S
+        async with self.send_lock:
+            if self._lost is None:
+                self._lost = PeerGone
+                if isinstance(self.stream, trio.SSLStream):
+                    self._reading.cancel()  # TLS cannot close one direction alone; `aclose` sends its close_notify
+                else:
+                    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                        await self.stream.send_eof()
+
+    def _abort(self, why: type[PeerGone] | type[SlowReader]) -> None:
+        """Reset the connection now, without a checkpoint: what the peer did not take is dropped by the kernel too.
+
+        Every task that waits on this socket wakes up with ClosedResourceError.
+        """
+        self._lost = why
+        with contextlib.suppress(OSError):
+            self._transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.socket.close()
+
+
+class FencedTaskGroup(TaskGroup):
+    """Runs the app for a connection, and never lets anybody wait for an app that has ended.
+
+    In Hypercorn the queue to the app stays open when the app returns; once it is full the reader waits on it for ever,
+    and so does the app's own task, which wants to put a last `disconnect` into it.
+    """
+
+    async def spawn_app(
+        self,
+        app: AppWrapper,
+        config: Config,
+        scope: Scope,
+        send: Callable[[ASGISendEvent | None], Awaitable[None]],
+    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
+        to_app, inbox = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
+
+        async def run_app() -> None:
+            try:
+                with inbox:
+                    await app(scope, inbox.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+            except* Exception as failures:
+                log.error("a handler failed: %s", describe(failures))
+            finally:
+                await send(None)
+
+        async def put(event: ASGIReceiveEvent) -> None:
+            with contextlib.suppress(trio.BrokenResourceError):
+                await to_app.send(event)
+
+        self.spawn(run_app)
+        return put
+
+
+def describe(failure: BaseException) -> str:
+    """Types and places of the errors in a group, and nothing that they say: "KeyError (mailbox.py:88), OSError (...)"."""
+    return ", ".join(sorted({f"{type(leaf).__name__} ({_place(leaf)})" for leaf in _leaves(failure)}))
+
+
+def _leaves(failure: BaseException) -> Iterator[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        for part in failure.exceptions:
+            yield from _leaves(part)
+    else:
+        yield failure
+
+
+def _place(failure: BaseException) -> str:
+    traceback = failure.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return "?" if traceback is None else f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
