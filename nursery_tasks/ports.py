@@ -7,9 +7,11 @@ Store calls raise relay.errors.DatabaseUnavailable and nothing else on purpose.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from relay.errors import Ending
 from relay.records import AckBatch, Notices, Outcome, Posting, Ringing, Waiting
 
 Wall = Callable[[], float]
@@ -57,16 +59,18 @@ class AckStore(Protocol):
         """Deletes what was acknowledged under the newest epoch of each account; the rest has no effect."""
 
 
-T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 
 
-class PageStore(Protocol[T_co]):
+class PageStore(Protocol[T]):
     """Where a lane reads what waits."""
 
-    async def page(self, account_id: UUID, *, limit: int, max_bytes: int, skip: Collection[UUID]) -> list[T_co]:
-        """What waits, in order of arrival, without the ids in `skip`; fewer than `limit` and `max_bytes` only when that is all.
+    async def page(
+        self, account_id: UUID, *, limit: int, max_bytes: int, skip: Collection[UUID]
+    ) -> tuple[list[T], bool]:
+        """What waits, in order of arrival, without the ids in `skip`, and whether that is all there is.
 
-        A single item larger than `max_bytes` comes alone.
+        At most `limit` items and `max_bytes` of bodies; a first item that is larger than `max_bytes` comes alone.
         """
 
 
@@ -85,3 +89,91 @@ class Mailbox(PostStore, AckStore, PageStore[Waiting], Protocol):
 
 class Signals(PostStore, AckStore, PageStore[Ringing], Protocol):
     """The short-lived lane of call signals and typing."""
+
+
+class Live(Protocol):
+    """A session as the switchboard sees it. Every method is synchronous and returns at once."""
+
+    def end(self, ending: Ending) -> None:
+        """Ends the session; the first ending counts."""
+
+
+class LiveMailbox(Live, Protocol):
+    """A mailbox session as the switchboard sees it."""
+
+    @property
+    def epoch(self) -> int:
+        """The session epoch that the database gave this session."""
+
+    def hand_over_mail(self, envelope: Waiting) -> None:
+        """Gives a committed envelope to the drainer, or tells it to look at the table when there is no room."""
+
+    def hand_over_signal(self, signal: Ringing) -> None:
+        """The same for a signal."""
+
+    def look_at_mail(self) -> None:
+        """The table may hold envelopes that were not handed over."""
+
+    def look_at_signals(self) -> None:
+        """The same for signals."""
+
+    def look_at_notices(self) -> None:
+        """Keys may run low, or a post may have found the mailbox full."""
+
+
+class Switchboard(Protocol):
+    """Which sessions are open in this process."""
+
+    def mailbox(self, account_id: UUID, live: LiveMailbox) -> AbstractContextManager[None]:
+        """Registers a mailbox session for as long as the block runs; ends an older one of the same account as superseded."""
+
+    def post(self, live: Live) -> AbstractContextManager[None]:
+        """Registers a post session for as long as the block runs; nothing is known of it but that it is there."""
+
+
+class Rates(Protocol):
+    """How much one recipient may get; in memory, per process."""
+
+    def charge(self, account_id: UUID, size: int) -> int:
+        """Takes a post of `size` bytes from the recipient's allowance and answers 0, or takes nothing and answers the seconds to wait."""
+
+    def give_back(self, account_id: UUID, size: int) -> None:
+        """Undoes a charge of a post that had no access: who cannot write must not be able to use the allowance up."""
+
+
+class Poster(Protocol):
+    """Whoever handed in a post and waits for the answer."""
+
+    def answered(self, answers: Sequence[tuple[Posting, Outcome]]) -> None:
+        """Outcomes of one batch; synchronous, returns at once."""
+
+
+class PostLine(Protocol):
+    """The way into a store that all post sessions share: a batch writer."""
+
+    def submit(self, posting: Posting, poster: Poster) -> None:
+        """Queues a post; `poster.answered` is called for it exactly once, later."""
+
+    async def room(self) -> None:
+        """Waits until the queue has room for another frame."""
+
+
+class AckLine(Protocol):
+    """The way out of a store that all mailbox sessions share."""
+
+    def submit(self, acks: AckBatch, on_tried: Callable[[], None]) -> None:
+        """Queues a delete; `on_tried` is called once it was tried, whatever came of it."""
+
+    async def room(self) -> None:
+        """Waits until the queue has room for another frame."""
+
+
+class Notifications(Protocol):
+    """The way to the other processes on the same database."""
+
+    async def notify(self, topic: str, account_ids: Sequence[UUID]) -> None:
+        """Tells every process, this one too, that something changed for these accounts. Small: the caller bounds the list.
+
+        Raises:
+            DatabaseUnavailable: nobody was told.
+        """

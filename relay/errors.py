@@ -7,7 +7,7 @@ This module imports nothing of ours.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import ClassVar
 
 
@@ -102,6 +102,14 @@ class NumberTaken(RelayError):
     detail = "This number is already registered here. Recover the account, or ask your operator to release the number."
 
 
+class TooManyPrekeys(RelayError):
+    """The upload would make the relay hold more than 200 one-time keys of a kind; nothing of it was stored."""
+
+    code = "too_many_prekeys"
+    status = 409
+    detail = "The relay holds at most 200 one-time prekeys of each kind. Upload fewer, or replace those that are left."
+
+
 class TooLarge(RelayError):
     code = "too_large"
     status = 413
@@ -194,18 +202,23 @@ class Ending(Enum):
     SUPERSEDED = ("superseded", 4409)
     TOO_MANY = ("too_many", 4429)
 
-    @property
-    def reason(self) -> str:
+    def __init__(self, reason: str, close_code: int | None) -> None:
+        self.reason = reason
         """The word that goes into the close frame and into the log."""
-        return self.value[0]
-
-    @property
-    def close_code(self) -> int | None:
+        self.close_code = close_code
         """RFC 6455 section 7.4 close code; None when the socket can no longer carry one."""
-        return self.value[1]
 
 
-class Refusal(str, Enum):
+ENDING_OF: dict[type[RelayError], Ending] = {
+    PeerGone: Ending.PEER_GONE,
+    SlowReader: Ending.SLOW_READER,
+    BadFrame: Ending.BAD_FRAME,
+    DatabaseUnavailable: Ending.DATABASE_TROUBLE,
+}
+"""How a session ends when one of its tasks meets this error; anything else is INTERNAL."""
+
+
+class Refusal(StrEnum):
     """Why a post was not taken: the `code` of a `refused` frame."""
 
     NO_ACCESS = "no_access"

@@ -32,8 +32,8 @@ class Ringing(NamedTuple):
 class Posting(NamedTuple):
     """An envelope or a signal on its way in.
 
-    `access_hash` is SHA-256 of the access key that came with it; `expires_at` is 0 for envelopes; `over_rate` says that the
-    recipient's rate is used up, which the store may only say to somebody who has access.
+    `access_hash` is SHA-256 of the access key that came with it; `expires_at` is 0 for envelopes; `wait_s` is not 0 when the
+    recipient's allowance is used up, which the store may only say to somebody who has access.
     """
 
     account_id: UUID
@@ -42,7 +42,7 @@ class Posting(NamedTuple):
     body: bytes
     at: int
     expires_at: int = 0
-    over_rate: bool = False
+    wait_s: int = 0
 
 
 class Stored(Enum):

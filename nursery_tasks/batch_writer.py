@@ -1,0 +1,210 @@
+"""Batch writers: the way of posts and acknowledgements into the database, shared by all sessions of a process.
+
+Group commit without a timer: while one batch is being committed the next one collects, so a lone post goes at once and a
+crowd shares a commit. Whoever waits for a post is answered only after COMMIT.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+import trio
+
+from nursery_tasks.ports import AckStore, Poster, PostStore, Rates
+from relay.errors import DatabaseUnavailable, Refusal
+from relay.records import AckBatch, Outcome, Posting, Stored
+
+log = logging.getLogger("relay.batches")
+Item = TypeVar("Item")
+
+WAITING_BYTES = 32 * 1024 * 1024
+"""Bodies that wait for the next batch, all sessions together: with 64 KiB a body, the number alone would not bound memory."""
+
+
+class _Queue(Generic[Item]):
+    """What waits for the next batch. `room` holds back whoever submits while `items` or `size` of them wait."""
+
+    def __init__(self, *, items: int, size: int) -> None:
+        self.waiting: deque[Item] = deque()
+        self._max_items = items
+        self._max_size = size
+        self._size = 0
+        self._more = trio.Event()
+        self._less = trio.Event()
+
+    def put(self, item: Item, size: int) -> None:
+        self.waiting.append(item)
+        self._size += size
+        self._more.set()
+
+    def taken(self, size: int) -> None:
+        """Items of this size were taken off `waiting`."""
+        self._size -= size
+        self._less.set()
+
+    async def some(self) -> None:
+        while not self.waiting:
+            self._more = trio.Event()
+            await self._more.wait()
+
+    async def room(self) -> None:
+        while len(self.waiting) >= self._max_items or self._size >= self._max_size:
+            self._less = trio.Event()
+            await self._less.wait()
+
+
+class _Submitted(NamedTuple):
+    posting: Posting
+    poster: Poster
+
+
+class PostWriter:
+    """Commits posts of all sessions to one store (nursery_tasks.ports.PostLine).
+
+    `on_stored` is called for each new post after its commit, before its poster is answered.
+    """
+
+    def __init__(
+        self,
+        store: PostStore,
+        rates: Rates,
+        on_stored: Callable[[Posting], None],
+        on_full: Callable[[UUID], None],
+        *,
+        batch_items: int = 512,
+        waiting_items: int = 2048,
+    ) -> None:
+        self._store = store
+        self._rates = rates
+        self._on_stored = on_stored
+        self._on_full = on_full
+        self._batch_items = batch_items
+        self._queue: _Queue[_Submitted] = _Queue(items=waiting_items, size=WAITING_BYTES)
+        self._draining = False
+        self._committing = False
+        self._idle = trio.Event()
+
+    def submit(self, posting: Posting, poster: Poster) -> None:
+        if self._draining:
+            poster.answered([(posting, Refusal.UNAVAILABLE)])
+        else:
+            self._queue.put(_Submitted(posting, poster), len(posting.body))
+
+    async def room(self) -> None:
+        await self._queue.room()
+
+    async def drain(self) -> None:
+        """Refuses what is not being committed yet, and all that comes from now on; returns when nothing is being committed."""
+        self._draining = True
+        refused = list(self._queue.waiting)
+        self._queue.waiting.clear()
+        self._queue.taken(sum(len(s.posting.body) for s in refused))
+        _answer([(s, Refusal.UNAVAILABLE) for s in refused])
+        while self._committing:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Commits batch after batch until cancelled. A batch that fails is answered `unavailable`: its outcome is unknown."""
+        task_status.started()
+        while True:
+            await self._queue.some()
+            batch = self._take()
+            self._committing = True
+            try:
+                outcomes = await self._commit(batch)
+            finally:
+                self._committing = False
+                self._idle.set()
+            for submitted, outcome in zip(batch, outcomes, strict=True):
+                posting = submitted.posting
+                if outcome is Stored.NEW:
+                    self._on_stored(posting)
+                elif outcome is Refusal.NO_ACCESS and not posting.wait_s:
+                    self._rates.give_back(posting.account_id, len(posting.body))
+                elif outcome is Refusal.MAILBOX_FULL:
+                    self._on_full(posting.account_id)
+            _answer(list(zip(batch, outcomes, strict=True)))
+
+    def _take(self) -> list[_Submitted]:
+        """The next batch, in order. No (recipient, id) twice: the store would have to tell the two apart within one statement."""
+        batch: list[_Submitted] = []
+        keys: set[tuple[UUID, UUID]] = set()
+        size = 0
+        waiting = self._queue.waiting
+        while waiting and len(batch) < self._batch_items:
+            posting, poster = waiting[0]
+            key = (posting.account_id, posting.id)
+            if key in keys:
+                break
+            waiting.popleft()
+            keys.add(key)
+            size += len(posting.body)
+            # Judged here rather than at submit, since only here it is sure that the post reaches the store.
+            wait_s = self._rates.charge(posting.account_id, len(posting.body))
+            batch.append(_Submitted(posting._replace(wait_s=wait_s) if wait_s else posting, poster))
+        self._queue.taken(size)
+        return batch
+
+    async def _commit(self, batch: list[_Submitted]) -> list[Outcome]:
+        try:
+            return await self._store.put([submitted.posting for submitted in batch])
+        except DatabaseUnavailable:
+            log.warning("a batch of %d posts was not committed: the database does not answer", len(batch))
+        except Exception as error:
+            # A bug must not take the lane down for everybody; its text could hold anything, so only its type is logged.
+            log.error("a batch of %d posts failed: %s", len(batch), type(error).__name__)
+        return [Refusal.UNAVAILABLE] * len(batch)
+
+
+def _answer(answers: list[tuple[_Submitted, Outcome]]) -> None:
+    """One call a poster, so that one frame can answer many posts."""
+    by_poster: dict[int, tuple[Poster, list[tuple[Posting, Outcome]]]] = {}
+    for (posting, poster), outcome in answers:
+        by_poster.setdefault(id(poster), (poster, []))[1].append((posting, outcome))
+    for poster, own in by_poster.values():
+        poster.answered(own)
+
+
+class _Tried(NamedTuple):
+    acks: AckBatch
+    on_tried: Callable[[], None]
+
+
+class AckWriter:
+    """Deletes what was acknowledged (nursery_tasks.ports.AckLine). A lost delete is a redelivery, which the app drops by id."""
+
+    def __init__(self, store: AckStore, *, batch_ids: int = 1024, waiting_ids: int = 8192) -> None:
+        self._store = store
+        self._batch_ids = batch_ids
+        self._queue: _Queue[_Tried] = _Queue(items=waiting_ids, size=waiting_ids)
+
+    def submit(self, acks: AckBatch, on_tried: Callable[[], None]) -> None:
+        self._queue.put(_Tried(acks, on_tried), len(acks.ids))
+
+    async def room(self) -> None:
+        await self._queue.room()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Deletes batch after batch until cancelled."""
+        task_status.started()
+        while True:
+            await self._queue.some()
+            batch = []
+            ids = 0
+            while self._queue.waiting and ids < self._batch_ids:
+                batch.append(self._queue.waiting.popleft())
+                ids += len(batch[-1].acks.ids)
+            self._queue.taken(ids)
+            try:
+                await self._store.remove([tried.acks for tried in batch])
+            except DatabaseUnavailable:
+                log.warning("%d acknowledgements were lost, their envelopes will come again", ids)
+            except Exception as error:
+                log.error("%d acknowledgements failed: %s", ids, type(error).__name__)
+            for tried in batch:
+                tried.on_tried()

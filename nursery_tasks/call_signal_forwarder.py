@@ -1,0 +1,28 @@
+"""Call-signal forwarder: the lane of what is worthless after a minute, apart from mail: a full queue never delays a ring."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import trio
+
+from nursery_tasks.lane import Lane
+from nursery_tasks.ports import Signals, Wall
+from relay.errors import Ending
+from relay.frames import Frame, SignalOut
+from relay.records import Ringing
+
+
+async def forward_call_signals(
+    lane: Lane[Ringing], signals: Signals, account_id: UUID, outbox: trio.MemorySendChannel[Frame], wall: Wall
+) -> Ending:
+    """Never returns by itself; ends by cancellation or by an error.
+
+    Raises:
+        DatabaseUnavailable: the signals could not be read.
+    """
+    while True:
+        for signal in await lane.next_items(signals, account_id, wall):
+            ttl_s = int(signal.expires_at - wall())
+            if ttl_s > 0:  # else it expired on the way here, and an app would have to drop it
+                await outbox.send(SignalOut.model_construct(id=signal.id, body=signal.body, ttl_s=ttl_s))

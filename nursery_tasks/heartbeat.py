@@ -1,0 +1,44 @@
+"""Heartbeat: asks every few seconds whether the app is still there, and ends the session when it is not.
+
+WebSocket pings do not serve: Hypercorn answers them below us and checks nothing. Ours are frames (docs/protocol.md, Heartbeat).
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+import trio
+
+from relay.errors import Ending
+from relay.frames import Frame, Ping
+
+
+class Pulse:
+    """A sign of life from the app. Any frame counts, not only the pong: on a slow link the pong may stand behind acks."""
+
+    def __init__(self) -> None:
+        self._felt = trio.Event()
+
+    def beat(self) -> None:
+        self._felt.set()
+
+    def reset(self) -> None:
+        self._felt = trio.Event()
+
+    async def felt(self) -> None:
+        await self._felt.wait()
+
+
+async def keep_heartbeat(
+    pulse: Pulse, outbox: trio.MemorySendChannel[Frame], every_s: float, within_s: float
+) -> Ending:
+    """Sends a ping every `every_s` seconds; returns when nothing came for `within_s` seconds after one."""
+    for n in count(1):
+        await trio.sleep(every_s)
+        pulse.reset()
+        await outbox.send(Ping(n=n))
+        with trio.move_on_after(within_s):
+            await pulse.felt()
+            continue
+        return Ending.HEARTBEAT_LOST
+    raise AssertionError("count() does not end")

@@ -1,0 +1,50 @@
+"""Mailbox drainer: brings an account's waiting envelopes to its app, oldest first, then lives on hand-overs.
+
+Catch-up path and live path are both in `Lane`; this task turns what comes out of it into frames.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import trio
+
+from nursery_tasks.lane import Lane
+from nursery_tasks.ports import Mailbox, Wall
+from relay.errors import Ending
+from relay.frames import PREKEYS_LOW, Deliver, Drained, Envelope, Frame, MailboxWasFull, PrekeysLow
+from relay.records import Waiting
+
+
+async def drain_mailbox(
+    lane: Lane[Waiting], mailbox: Mailbox, account_id: UUID, outbox: trio.MemorySendChannel[Frame], wall: Wall
+) -> Ending:
+    """Never returns by itself; ends by cancellation or by an error.
+
+    Raises:
+        DatabaseUnavailable: the mailbox could not be read.
+    """
+    drained = False
+    while True:
+        envelopes = await lane.next_items(mailbox, account_id, wall)
+        if envelopes:
+            # Validated when they were posted: model_construct spares a second validation of every body.
+            await outbox.send(
+                Deliver.model_construct(
+                    envelopes=[Envelope.model_construct(id=e.id, at=e.at, body=e.body) for e in envelopes]
+                )
+            )
+        if not drained and not lane.behind:
+            drained = True
+            await outbox.send(Drained())
+            await _tell_notices(mailbox, account_id, outbox)
+        elif not envelopes and drained:
+            await _tell_notices(mailbox, account_id, outbox)
+
+
+async def _tell_notices(mailbox: Mailbox, account_id: UUID, outbox: trio.MemorySendChannel[Frame]) -> None:
+    notices = await mailbox.notices(account_id)
+    if notices.mailbox_was_full:
+        await outbox.send(MailboxWasFull())
+    if min(notices.prekeys, notices.kyber_prekeys) < PREKEYS_LOW:
+        await outbox.send(PrekeysLow(prekeys=notices.prekeys, kyber_prekeys=notices.kyber_prekeys))

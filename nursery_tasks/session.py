@@ -1,0 +1,242 @@
+"""The supervisor of a session: one nursery, one writer, one ending.
+
+A session's tasks each run until they meet a way out and return its name (`Ending`). The first to do so decides: the nursery's
+cancel scope takes the others down, the switchboard entry is gone before the function returns, and one shielded,
+deadlined goodbye closes the socket with the right code. Whoever is outside (the switchboard: superseded, revoked,
+draining) ends a session by the same word, `Session.end`, so no task is needed to wait for that.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+import trio
+
+from nursery_tasks.call_signal_forwarder import forward_call_signals
+from nursery_tasks.heartbeat import Pulse, keep_heartbeat
+from nursery_tasks.inbound_reader import read_mailbox_app, read_post_app
+from nursery_tasks.lane import Lane
+from nursery_tasks.mailbox_drainer import drain_mailbox
+from nursery_tasks.ports import AckLine, Mailbox, Peer, PostLine, Signals, Switchboard, Wall
+from nursery_tasks.unanswered import Unanswered
+from relay.errors import ENDING_OF, Ending, RelayError
+from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Frame, Hello
+from relay.records import Ringing, Waiting
+
+log = logging.getLogger("relay.sessions")
+
+Task = Callable[[], Awaitable[Ending]]
+
+MAILBOX_OUTBOX = 4
+"""Frames between the tasks and the writer of a mailbox session: one each of the four tasks; a page is up to 256 KiB."""
+
+POST_OUTBOX = UNANSWERED_MAX + POST_MAX_ENVELOPES + 4
+"""One frame an answer at most (the last post frame may overshoot), so that an answer always finds room; and hello, ping, pong."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A session's times in seconds, and its windows; the defaults are those of docs/protocol.md."""
+
+    ping_every_s: float = 25.0
+    answer_within_s: float = 10.0
+    first_frame_within_s: float = 10.0
+    goodbye_within_s: float = 0.1
+    in_flight_envelopes: int = 256
+    in_flight_bytes: int = 4 * 1024 * 1024
+    posts_per_s: float = 30.0
+
+
+class Session:
+    """What every session has: its ending, its outbox, its pulse."""
+
+    def __init__(self, peer: Peer, timing: Timing, wall: Wall, *, outbox: int) -> None:
+        self.ending: Ending | None = None
+        self.pulse = Pulse()
+        self.on_written: Callable[[], None] = lambda: None
+        self.outbox, self._to_send = trio.open_memory_channel[Frame](outbox)
+        self._peer = peer
+        self._timing = timing
+        self._wall = wall
+        self._scope = trio.CancelScope()
+
+    def end(self, ending: Ending) -> None:
+        """Ends the session; the first ending counts. Synchronous, and may come at any time, also before the tasks run."""
+        if self.ending is None:
+            self.ending = ending
+            self._scope.cancel()
+
+    async def run(self, tasks: Sequence[Task], *, flush: bool) -> Ending:
+        """Runs the tasks until the first ending, then says goodbye. The caller's own task is the only writer of the socket.
+
+        `flush` sends what is in the outbox before the goodbye: answers of a post session are worth it, mail is not.
+        """
+        hello = Hello(
+            protocol=PROTOCOL,
+            now=int(self._wall()),
+            ping_every_s=self._timing.ping_every_s,
+            answer_within_s=self._timing.answer_within_s,
+        )
+        self.outbox.send_nowait(hello)
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    for task in tasks:
+                        nursery.start_soon(self._until_its_ending, task)
+                    await self._until_its_ending(self._write)
+        finally:
+            # Without an ending, somebody outside cancelled us: the worker is going down.
+            self.end(Ending.DRAINING)
+            await self._say_goodbye(flush=flush)
+            self.outbox.close()
+            self._to_send.close()
+        assert self.ending is not None
+        return self.ending
+
+    async def _until_its_ending(self, task: Task) -> None:
+        try:
+            ending = await task()
+        except RelayError as error:
+            ending = ENDING_OF.get(type(error), Ending.INTERNAL)
+            if ending is Ending.INTERNAL:
+                log.error("session task failed: %s", type(error).__name__)
+        except Exception as error:
+            # quart-trio loses an error that is grouped with Cancelled, so it is named here; its text could hold anything.
+            log.error("session task failed: %s", type(error).__name__)
+            ending = Ending.INTERNAL
+        self.end(ending)
+
+    async def _write(self) -> Ending:
+        async for frame in self._to_send:
+            await self._peer.send(frame.encode())
+            self.on_written()
+        return Ending.INTERNAL  # the outbox is only closed after this task
+
+    async def _say_goodbye(self, *, flush: bool) -> None:
+        assert self.ending is not None
+        code = self.ending.close_code
+        if code is None:
+            return
+        with trio.move_on_after(self._timing.goodbye_within_s, shield=True), suppress(RelayError):
+            if flush:
+                with suppress(trio.WouldBlock):
+                    while True:
+                        await self._peer.send(self._to_send.receive_nowait().encode())
+            await self._peer.close(code, self.ending.reason)
+
+
+class MailboxSession(Session):
+    """A mailbox session as the switchboard sees it (nursery_tasks.ports.LiveMailbox)."""
+
+    def __init__(self, peer: Peer, epoch: int, timing: Timing, wall: Wall) -> None:
+        super().__init__(peer, timing, wall, outbox=MAILBOX_OUTBOX)
+        self.epoch = epoch
+        self.mail = Lane[Waiting](
+            window_items=timing.in_flight_envelopes,
+            window_bytes=timing.in_flight_bytes,
+            page_items=DELIVER_MAX_ENVELOPES,
+        )
+        self.signals = Lane[Ringing](
+            window_items=timing.in_flight_envelopes,
+            window_bytes=timing.in_flight_bytes,
+            page_items=DELIVER_MAX_ENVELOPES,
+        )
+
+    def hand_over_mail(self, envelope: Waiting) -> None:
+        self.mail.offer(envelope)
+
+    def hand_over_signal(self, signal: Ringing) -> None:
+        self.signals.offer(signal)
+
+    def look_at_mail(self) -> None:
+        self.mail.fall_behind()
+
+    def look_at_signals(self) -> None:
+        self.signals.fall_behind()
+
+    def look_at_notices(self) -> None:
+        self.mail.nudge()
+
+
+@dataclass(frozen=True)
+class MailboxServices:
+    """What mailbox sessions share."""
+
+    mailbox: Mailbox
+    signals: Signals
+    mail_acks: AckLine
+    signal_acks: AckLine
+    switchboard: Switchboard
+    announce: Callable[[UUID], None]
+    """Tells the other processes that this account has a new session."""
+    wall: Wall
+
+
+@dataclass(frozen=True)
+class PostServices:
+    """What post sessions share."""
+
+    mail: PostLine
+    signals: PostLine
+    switchboard: Switchboard
+    wall: Wall
+
+
+async def run_mailbox_session(peer: Peer, account_id: UUID, services: MailboxServices, timing: Timing) -> Ending:
+    """Serves one mailbox session from the first frame to the goodbye.
+
+    Exactly four tasks: inbound reader, mailbox drainer, call-signal forwarder, heartbeat.
+    """
+    try:
+        epoch = await services.mailbox.begin_session(account_id)
+    except RelayError as error:
+        ending = ENDING_OF.get(type(error), Ending.INTERNAL)
+        session = MailboxSession(peer, 0, timing, services.wall)
+        session.end(ending)
+        return await session.run((), flush=False)
+    session = MailboxSession(peer, epoch or 0, timing, services.wall)
+    if epoch is None:
+        session.end(Ending.REVOKED)
+        return await session.run((), flush=False)
+
+    async def inbound_reader() -> Ending:
+        return await read_mailbox_app(
+            peer, session.pulse, session.outbox, session.mail, session.signals,
+            services.mail_acks, services.signal_acks, account_id, session.epoch,
+        )  # fmt: skip
+
+    async def mailbox_drainer() -> Ending:
+        return await drain_mailbox(session.mail, services.mailbox, account_id, session.outbox, services.wall)
+
+    async def call_signal_forwarder() -> Ending:
+        return await forward_call_signals(session.signals, services.signals, account_id, session.outbox, services.wall)
+
+    async def heartbeat() -> Ending:
+        return await keep_heartbeat(session.pulse, session.outbox, timing.ping_every_s, timing.answer_within_s)
+
+    with services.switchboard.mailbox(account_id, session):
+        services.announce(account_id)
+        return await session.run((inbound_reader, mailbox_drainer, call_signal_forwarder, heartbeat), flush=False)
+
+
+async def run_post_session(peer: Peer, services: PostServices, timing: Timing) -> Ending:
+    """Serves one post session from the first frame to the goodbye. Exactly two tasks: inbound reader and heartbeat."""
+    session = Session(peer, timing, services.wall, outbox=POST_OUTBOX)
+    unanswered = Unanswered(session.outbox, services.wall, lambda: session.end(Ending.SLOW_READER))
+    session.on_written = unanswered.written
+
+    async def inbound_reader() -> Ending:
+        return await read_post_app(
+            peer, session.pulse, session.outbox, unanswered, services.mail, services.signals, services.wall,
+            first_frame_within_s=timing.first_frame_within_s, posts_per_s=timing.posts_per_s,
+        )  # fmt: skip
+
+    async def heartbeat() -> Ending:
+        return await keep_heartbeat(session.pulse, session.outbox, timing.ping_every_s, timing.answer_within_s)
+
+    with services.switchboard.post(session):
+        return await session.run((inbound_reader, heartbeat), flush=True)

@@ -1,0 +1,74 @@
+"""How much one recipient may get, by the generic cell rate algorithm (ITU-T I.371), in memory, per process.
+
+Limits never need an address: they protect the recipient, whoever sends. GCRA keeps one time per key, the theoretical arrival
+time: how far ahead of the clock the allowance has been used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from uuid import UUID
+
+MOST_KEYS = 200_000
+"""Recipients that are remembered at once (some 30 MB); past it, those whose allowance is full again are forgotten."""
+
+
+class Gcra:
+    """One limit for many keys: `burst` units at once, `per_s` units a second after that."""
+
+    def __init__(self, burst: float, per_s: float, clock: Callable[[], float]) -> None:
+        self._tolerance_s = burst / per_s
+        self._per_s = per_s
+        self._clock = clock
+        self._arrivals: dict[UUID, float] = {}
+
+    def wait_s(self, key: UUID, units: float) -> float:
+        """Seconds until `units` fit; 0 if they do now. Takes nothing."""
+        now = self._clock()
+        ahead = max(self._arrivals.get(key, now), now) - now
+        return max(0.0, ahead + units / self._per_s - self._tolerance_s)
+
+    def take(self, key: UUID, units: float) -> None:
+        """Takes units, whether they fit or not."""
+        now = self._clock()
+        if key not in self._arrivals and len(self._arrivals) >= MOST_KEYS:
+            self._forget(now)
+        self._arrivals[key] = max(self._arrivals.get(key, now), now) + units / self._per_s
+
+    def give_back(self, key: UUID, units: float) -> None:
+        """Undoes a `take`."""
+        if (arrival := self._arrivals.get(key)) is None:
+            return
+        arrival -= units / self._per_s
+        if arrival <= self._clock():
+            del self._arrivals[key]
+        else:
+            self._arrivals[key] = arrival
+
+    def _forget(self, now: float) -> None:
+        self._arrivals = {key: arrival for key, arrival in self._arrivals.items() if arrival > now}
+        while len(self._arrivals) >= MOST_KEYS:  # the oldest entry goes; its key has its burst again, no more
+            del self._arrivals[next(iter(self._arrivals))]
+
+
+class RecipientRates:
+    """Posts and bytes a recipient may get. Satisfies nursery_tasks.ports.Rates."""
+
+    def __init__(self, posts: Gcra, size: Gcra) -> None:
+        self._posts = posts
+        self._bytes = size
+
+    def charge(self, account_id: UUID, size: int) -> int:
+        """Takes one post of `size` bytes and answers 0, or takes nothing and answers the whole seconds to wait."""
+        wait_s = max(self._posts.wait_s(account_id, 1), self._bytes.wait_s(account_id, size))
+        if wait_s > 0:
+            return ceil(wait_s)
+        self._posts.take(account_id, 1)
+        self._bytes.take(account_id, size)
+        return 0
+
+    def give_back(self, account_id: UUID, size: int) -> None:
+        """Undoes a charge."""
+        self._posts.give_back(account_id, 1)
+        self._bytes.give_back(account_id, size)

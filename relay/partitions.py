@@ -1,0 +1,68 @@
+"""Partitions of the envelopes: one a week of the time in the envelope id, made ahead, dropped when all in it has expired.
+
+So expiry costs one DROP a week instead of a DELETE a row. An envelope id is a UUIDv7 whose first 48 bits are milliseconds, so
+a week is a range of ids.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from relay.database import Database
+from relay.frames import ID_MAX_AGE_S, ID_MAX_AHEAD_S
+from relay.queries import mailbox as queries
+
+WEEK_S = 7 * 86400
+WEEKS_AHEAD = 2
+"""A relay that was stopped for less, or whose sweeper fails for less, still has a partition for what comes in."""
+
+
+class Week(NamedTuple):
+    """A partition; `number` counts weeks since 1970."""
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"envelopes_week_{self.number}"
+
+    @property
+    def first(self) -> UUID:
+        """The lowest id of the week."""
+        return UUID(int=self.number * WEEK_S * 1000 << 80)
+
+
+def wanted(now: int) -> list[Week]:
+    """The weeks that ids may come from, and some ahead."""
+    return [
+        Week(number)
+        for number in range((now - ID_MAX_AGE_S) // WEEK_S, (now + ID_MAX_AHEAD_S) // WEEK_S + WEEKS_AHEAD + 1)
+    ]
+
+
+def expired(names: list[str], now: int, ttl_s: int) -> list[Week]:
+    """Of the partitions that are there, those in which everything arrived more than `ttl_s` ago.
+
+    An id may lie ahead of its arrival by an hour and behind it by two days, hence the margin.
+    """
+    weeks = [Week(int(name.rpartition("_")[2])) for name in names]
+    return [week for week in weeks if (week.number + 1) * WEEK_S + ID_MAX_AGE_S + ttl_s < now]
+
+
+async def keep_partitions(database: Database, now: int, ttl_s: int) -> None:
+    """Makes what is wanted and drops what has expired. Safe in several processes at once: an advisory lock orders them.
+
+    Raises:
+        DatabaseUnavailable: tried again at the next sweep; there is a margin of weeks.
+    """
+    async with database.transaction() as tx:
+        await tx.execute(queries.PARTITION_LOCK)
+        names = [row["name"] for row in await tx.fetch(queries.PARTITIONS)]
+        for week in wanted(now):
+            if week.name not in names:
+                await tx.execute(queries.PARTITION_MAKE.format(name=week.name))
+                end = Week(week.number + 1).first
+                await tx.execute(queries.PARTITION_ATTACH.format(name=week.name, first=week.first, end=end))
+        for week in expired(names, now, ttl_s):
+            await tx.execute(queries.PARTITION_DROP.format(name=week.name))

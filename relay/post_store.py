@@ -1,0 +1,95 @@
+"""What the mailbox and the signals have in common: posts go in by batches, acknowledgements go out by batches, pages are read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from relay.database import Database, Row
+from relay.errors import Refusal
+from relay.held_connection import HeldConnection
+from relay.records import AckBatch, Outcome, Posting, Stored
+
+HOT_SETUP = (
+    # Hot statements look rows up by key, always. Left alone, the planner falls for a sequential scan after a VACUUM of a
+    # nearly empty table, caches that plan, and keeps it when the table has grown.
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET plan_cache_mode = force_generic_plan",
+    "SET jit = off",
+)
+"""Settings of every held connection of the hot path."""
+
+PUT_SETUP = (*HOT_SETUP, "SET synchronous_commit = on")
+"""Of the connection that stores posts: an answer means that the commit is on disk."""
+
+ACK_SETUP = (*HOT_SETUP, "SET synchronous_commit = off")
+"""Of the connection that deletes: a lost delete is a redelivery, which the app drops by id."""
+
+_VERDICTS: dict[str, Refusal] = {refusal.value: refusal for refusal in Refusal}
+
+
+class Statements(NamedTuple):
+    """The statements in which the two stores differ."""
+
+    compare: str
+    remove: str
+    page: str
+
+
+class PostStore:
+    """The shared half of relay.mailbox.PostgresMailbox and relay.signals.PostgresSignals."""
+
+    def __init__(
+        self, statements: Statements, database: Database, puts: HeldConnection, removes: HeldConnection
+    ) -> None:
+        self._statements = statements
+        self._database = database
+        self._puts = puts
+        self._removes = removes
+
+    async def remove(self, batch: Sequence[AckBatch]) -> None:
+        """Deletes what was acknowledged under the newest epoch of each account.
+
+        Raises:
+            DatabaseUnavailable: some may be left; they will be delivered again.
+        """
+        accounts, epochs, ids = [], [], []
+        for acks in batch:
+            accounts += [acks.account_id] * len(acks.ids)
+            epochs += [acks.epoch] * len(acks.ids)
+            ids += acks.ids
+        await self._removes.execute(self._statements.remove, accounts, epochs, ids)
+
+    async def _page(
+        self, account_id: UUID, limit: int, max_bytes: int, skip: Collection[UUID]
+    ) -> tuple[list[Row], bool]:
+        rows = await self._database.fetch(self._statements.page, account_id, list(skip), limit, max_bytes)
+        return rows, not rows or rows[0]["candidates"] <= len(rows)
+
+    async def _outcomes(self, batch: Sequence[Posting], rows: Sequence[Row]) -> list[Outcome]:
+        """Reads the rows of a PUT statement. What was neither inserted nor refused is there already, and what a full mailbox
+        refused may be: both are compared with what is stored, by a second statement that few batches need."""
+        outcomes: list[Outcome] = []
+        doubtful: list[int] = []
+        for n, (verdict, inserted) in enumerate(rows):
+            if inserted:
+                outcomes.append(Stored.NEW)
+            elif verdict == "store":
+                outcomes.append(Stored.AGAIN)  # unless the comparison says otherwise; gone already: it was acknowledged
+                doubtful.append(n)
+            else:
+                outcomes.append(_VERDICTS[verdict])
+                if outcomes[n] is Refusal.MAILBOX_FULL:
+                    doubtful.append(n)
+        if doubtful:
+            asked = [batch[n] for n in doubtful]
+            compared = await self._puts.fetch(
+                self._statements.compare, [p.account_id for p in asked], [p.id for p in asked], [p.body for p in asked]
+            )
+            for n, (same,) in zip(doubtful, compared, strict=True):
+                if same is not None:
+                    outcomes[n] = Stored.AGAIN if same else Refusal.CONFLICT
+        return outcomes

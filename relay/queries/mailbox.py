@@ -1,0 +1,122 @@
+"""Every statement of the mailbox and of its partitions.
+
+The hot ones take arrays, one element an envelope, so that a batch is one round trip and one commit. Access, rate and quota are judged inside
+the statement: an unknown account costs the same as a wrong key, and nobody without access can learn that a mailbox is full or busy.
+"""
+
+# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers
+# -> one row a posting, in order: verdict, whether it was inserted.
+# A mailbox is counted only as far as its limit. Envelopes of one batch count on top of each other (window w).
+PUT = """
+WITH incoming AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[])
+        WITH ORDINALITY AS i (account_id, envelope_id, access_hash, body, arrived_at, over_rate, n)
+), judged AS (
+    SELECT i.*,
+           coalesce(a.contact_access_hash = i.access_hash, false) AS by_contact,
+           coalesce(a.number_access_hash = i.access_hash, false) AS by_number
+    FROM incoming i LEFT JOIN accounts a ON a.account_id = i.account_id
+), held AS (
+    SELECT r.account_id, count(e.size) AS items, coalesce(sum(e.size), 0) AS bytes,
+           count(e.size) FILTER (WHERE e.by_number) AS strangers
+    FROM (SELECT DISTINCT account_id FROM judged WHERE by_contact OR by_number) r
+    LEFT JOIN LATERAL (
+        SELECT octet_length(w.body) AS size, w.by_number FROM envelopes w WHERE w.account_id = r.account_id LIMIT $7
+    ) e ON true
+    GROUP BY r.account_id
+), decided AS (
+    SELECT j.n, j.account_id, j.envelope_id, j.body, j.arrived_at, j.by_number AND NOT j.by_contact AS stranger,
+           CASE WHEN NOT (j.by_contact OR j.by_number) THEN 'no_access'
+                WHEN j.over_rate THEN 'rate_limited'
+                WHEN h.items + count(*) OVER w > $7 THEN 'mailbox_full'
+                WHEN h.bytes + sum(octet_length(j.body)) OVER w > $8 THEN 'mailbox_full'
+                WHEN j.by_number AND NOT j.by_contact
+                     AND h.strangers + count(*) FILTER (WHERE j.by_number AND NOT j.by_contact) OVER w > $9
+                     THEN 'mailbox_full'
+                ELSE 'store' END AS verdict
+    FROM judged j LEFT JOIN held h ON h.account_id = j.account_id
+    WINDOW w AS (PARTITION BY j.account_id, NOT (j.by_contact OR j.by_number) OR j.over_rate ORDER BY j.n)
+), stored AS (
+    INSERT INTO envelopes (account_id, envelope_id, seq, arrived_at, by_number, body)
+    SELECT o.account_id, o.envelope_id, nextval('envelope_seq'), o.arrived_at, o.stranger, o.body
+    FROM (SELECT * FROM decided WHERE verdict = 'store' ORDER BY n) o
+    ON CONFLICT (account_id, envelope_id) DO NOTHING
+    RETURNING account_id, envelope_id
+)
+SELECT d.verdict, s.account_id IS NOT NULL AS inserted
+FROM decided d LEFT JOIN stored s ON s.account_id = d.account_id AND s.envelope_id = d.envelope_id
+ORDER BY d.n
+"""
+
+# $1 recipients, $2 ids, $3 bodies -> one row a posting, in order: null if no such envelope waits, else whether the body is the same.
+COMPARE = """
+SELECT e.body = i.body AS same
+FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) WITH ORDINALITY AS i (account_id, envelope_id, body, n)
+LEFT JOIN envelopes e ON e.account_id = i.account_id AND e.envelope_id = i.envelope_id
+ORDER BY i.n
+"""
+
+# $1 accounts
+NOTE_FULL = """
+UPDATE accounts SET mailbox_was_full = true WHERE account_id = ANY($1::uuid[]) AND NOT mailbox_was_full
+"""
+
+# $1 accounts, $2 epochs, $3 ids: deletes under the newest epoch of each account only.
+REMOVE = """
+DELETE FROM envelopes e
+USING unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k (account_id, epoch, envelope_id), accounts a
+WHERE a.account_id = k.account_id AND a.session_epoch = k.epoch
+  AND e.account_id = k.account_id AND e.envelope_id = k.envelope_id
+"""
+
+# $1 account, $2 ids to skip, $3 most items, $4 most bytes
+# -> the page in order of arrival, each row with the number of candidates: one more than the page if something is left.
+PAGE = """
+SELECT t.envelope_id, t.arrived_at, t.body, t.candidates
+FROM (
+    SELECT c.*, sum(octet_length(c.body)) OVER (ORDER BY c.seq) AS total, count(*) OVER () AS candidates
+    FROM (
+        SELECT envelope_id, seq, arrived_at, body FROM envelopes
+        WHERE account_id = $1 AND envelope_id <> ALL($2::uuid[])
+        ORDER BY seq LIMIT $3::bigint + 1
+    ) c
+) t
+WHERE t.total <= $4::bigint OR t.total = octet_length(t.body)
+ORDER BY t.seq LIMIT $3
+"""
+
+# $1 account, $2 today
+BEGIN_SESSION = """
+UPDATE accounts SET session_epoch = session_epoch + 1, last_session_on = $2 WHERE account_id = $1
+RETURNING session_epoch
+"""
+
+# $1 accounts
+EPOCHS = "SELECT account_id, session_epoch FROM accounts WHERE account_id = ANY($1::uuid[])"
+
+# $1 account. The outer SELECT sees the flag as it was before `told` cleared it: one statement, one snapshot.
+NOTICES = """
+WITH told AS (UPDATE accounts SET mailbox_was_full = false WHERE account_id = $1 AND mailbox_was_full)
+SELECT a.mailbox_was_full,
+       (SELECT count(*) FROM prekeys WHERE account_id = $1) AS prekeys,
+       (SELECT count(*) FROM kyber_prekeys WHERE account_id = $1) AS kyber_prekeys
+FROM accounts a WHERE a.account_id = $1
+"""
+
+# $1 topic, $2 payload
+NOTIFY = "SELECT pg_notify($1, $2)"
+
+# -- partitions: one a week of the time in the envelope id. Identifiers cannot be parameters; relay/partitions.py makes them from numbers. --
+
+PARTITION_LOCK = "SELECT pg_advisory_xact_lock(hashtext('sottovoce partitions'))"
+
+PARTITIONS = """
+SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'envelopes'::regclass ORDER BY c.relname
+"""
+
+PARTITION_MAKE = "CREATE TABLE {name} (LIKE envelopes INCLUDING ALL)"
+
+PARTITION_ATTACH = "ALTER TABLE envelopes ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')"
+
+PARTITION_DROP = "DROP TABLE {name}"

@@ -1,0 +1,140 @@
+"""Switchboard: which sessions are open in this process, by account. No I/O, and every method returns at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+from uuid import UUID
+
+from relay.errors import Ending
+from relay.records import Ringing, Waiting
+
+
+class _Live(Protocol):
+    def end(self, ending: Ending) -> None: ...
+
+
+class _LiveMailbox(_Live, Protocol):
+    @property
+    def epoch(self) -> int: ...
+
+    def hand_over_mail(self, envelope: Waiting) -> None: ...
+    def hand_over_signal(self, signal: Ringing) -> None: ...
+    def look_at_mail(self) -> None: ...
+    def look_at_signals(self) -> None: ...
+    def look_at_notices(self) -> None: ...
+
+
+class Switchboard:
+    """Sessions of this process. At most one mailbox session an account: the one with the newest epoch."""
+
+    def __init__(self, on_superseded: Callable[[UUID], None] = lambda _: None) -> None:
+        self._mailboxes: dict[UUID, _LiveMailbox] = {}
+        self._posts: set[_Live] = set()
+        self._on_superseded = on_superseded
+        self._draining = False
+
+    @property
+    def sessions(self) -> int:
+        """Open sessions of both kinds."""
+        return len(self._mailboxes) + len(self._posts)
+
+    @contextmanager
+    def mailbox(self, account_id: UUID, live: _LiveMailbox) -> Iterator[None]:
+        """Registers a mailbox session while the block runs. Of two sessions of one account the older epoch is superseded."""
+        other = self._mailboxes.get(account_id)
+        if self._draining:
+            live.end(Ending.DRAINING)
+        if other is not None and other.epoch > live.epoch:
+            live.end(Ending.SUPERSEDED)
+        else:
+            if other is not None:
+                other.end(Ending.SUPERSEDED)
+            self._mailboxes[account_id] = live
+        try:
+            yield
+        finally:
+            if self._mailboxes.get(account_id) is live:
+                del self._mailboxes[account_id]
+
+    @contextmanager
+    def post(self, live: _Live) -> Iterator[None]:
+        """Registers a post session while the block runs. Nothing is known of it but that it is there."""
+        if self._draining:
+            live.end(Ending.DRAINING)
+        self._posts.add(live)
+        try:
+            yield
+        finally:
+            self._posts.discard(live)
+
+    def hand_over_mail(self, account_id: UUID, envelope: Waiting) -> bool:
+        """Hands a committed envelope to the account's session; False if it has none here."""
+        if (live := self._mailboxes.get(account_id)) is None:
+            return False
+        live.hand_over_mail(envelope)
+        return True
+
+    def hand_over_signal(self, account_id: UUID, signal: Ringing) -> bool:
+        """The same for a signal."""
+        if (live := self._mailboxes.get(account_id)) is None:
+            return False
+        live.hand_over_signal(signal)
+        return True
+
+    def look_at_mail(self, account_ids: Iterable[UUID]) -> None:
+        """Another process stored envelopes for these accounts."""
+        for live in self._here(account_ids):
+            live.look_at_mail()
+
+    def look_at_signals(self, account_ids: Iterable[UUID]) -> None:
+        """Another process stored signals for these accounts."""
+        for live in self._here(account_ids):
+            live.look_at_signals()
+
+    def look_at_notices(self, account_ids: Iterable[UUID]) -> None:
+        """Keys of these accounts run low, or a post found their mailbox full."""
+        for live in self._here(account_ids):
+            live.look_at_notices()
+
+    def look_at_everything(self) -> None:
+        """Wake-ups may have been missed."""
+        for live in list(self._mailboxes.values()):
+            live.look_at_mail()
+            live.look_at_signals()
+            live.look_at_notices()
+
+    def accounts_here(self, account_ids: Iterable[UUID] | None = None) -> list[UUID]:
+        """Of these accounts (all, if None) those that have a mailbox session here."""
+        if account_ids is None:
+            return list(self._mailboxes)
+        return [account_id for account_id in account_ids if account_id in self._mailboxes]
+
+    def check_epochs(self, asked: Iterable[UUID], epochs: dict[UUID, int]) -> None:
+        """Ends sessions that are not the newest of their account any more, and those whose account is gone.
+
+        `epochs` holds the database's newest epoch of each of the accounts `asked` that exists. A session that began after
+        the database was asked has a newer epoch and stays.
+        """
+        for account_id in asked:
+            if (live := self._mailboxes.get(account_id)) is None:
+                continue
+            newest = epochs.get(account_id)
+            if newest is None:
+                live.end(Ending.REVOKED)
+            elif newest > live.epoch:
+                live.end(Ending.SUPERSEDED)
+                # What was handed to the loser after the winner began is only in the table: the winner must look.
+                self._on_superseded(account_id)
+
+    def drain(self) -> None:
+        """Ends every session with `draining`, and every later one at once."""
+        self._draining = True
+        for live in [*self._mailboxes.values(), *self._posts]:
+            live.end(Ending.DRAINING)
+
+    def _here(self, account_ids: Iterable[UUID]) -> Iterator[_LiveMailbox]:
+        for account_id in account_ids:
+            if (live := self._mailboxes.get(account_id)) is not None:
+                yield live
