@@ -1,0 +1,78 @@
+import { fromBase64url, toBase64url } from './bytes.ts';
+import { CannotDo, Malformed } from './errors.ts';
+import { isUuid } from './uuid.ts';
+
+export interface Invite {
+  /** Without a slash at its end. */
+  readonly relayUrl: string;
+  readonly code: string;
+  /** 33 bytes: what signs the relay's certificates. */
+  readonly trustRoot: Uint8Array;
+}
+
+export interface ContactCard {
+  readonly account: string;
+  readonly identityKey: Uint8Array;
+  /** 16 bytes: lets the holder write to the account. */
+  readonly accessKey: Uint8Array;
+  readonly name: string | null;
+}
+
+const CONTACT = 'sottovoce:contact#';
+
+/** `a=1&b=2`; keys that nobody knows are left alone, a repeated key is refused. */
+function parseFragment(fragment: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const pair of fragment.split('&')) {
+    const at = pair.indexOf('=');
+    if (at < 1) continue;
+    const name = pair.slice(0, at);
+    if (fields.has(name)) throw new Malformed(name, 'one value');
+    fields.set(name, decodeURIComponent(pair.slice(at + 1)));
+  }
+  return fields;
+}
+
+/**
+ * `<relay URL>/join#c=<code>&t=<trust root>`. The relay must be reached over https, but for this machine itself (localhost).
+ * @throws CannotDo `bad_link`
+ */
+export function parseInvite(link: string): Invite {
+  try {
+    const match = /^(https?):\/\/([^\s/?#@]+)((?:\/[^\s?#]*)?)\/join#(\S+)$/.exec(link.trim());
+    if (!match) throw new Malformed('link', 'an invite');
+    const [, scheme, host, path, fragment] = match as unknown as [string, string, string, string, string];
+    const local = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(host);
+    if (scheme === 'http' && !local) throw new CannotDo('bad_link', 'the invite names a relay without encryption (http:): ask the operator for an https link');
+    const fields = parseFragment(fragment);
+    const code = fields.get('c') ?? '';
+    if (!/^\S{24}$/.test(code)) throw new Malformed('c', '24 characters');
+    const trustRoot = fromBase64url(fields.get('t') ?? '', 't');
+    if (trustRoot.length !== 33 || trustRoot[0] !== 5) throw new Malformed('t', '33 bytes');
+    return { relayUrl: `${scheme}://${host}${path}`, code, trustRoot };
+  } catch (error) {
+    if (error instanceof CannotDo) throw error;
+    throw new CannotDo('bad_link', 'this is not an invite link, or part of it is missing: copy it whole, as the operator sent it (https://…/join#c=…&t=…)');
+  }
+}
+
+export function writeContactLink(card: ContactCard): string {
+  const name = card.name === null ? '' : `&n=${encodeURIComponent(card.name)}`;
+  return `${CONTACT}a=${card.account}&i=${toBase64url(card.identityKey)}&k=${toBase64url(card.accessKey)}${name}`;
+}
+
+/** @throws CannotDo `bad_link` */
+export function parseContactLink(link: string): ContactCard {
+  try {
+    const text = link.trim();
+    if (!text.startsWith(CONTACT)) throw new Malformed('link', 'a contact');
+    const fields = parseFragment(text.slice(CONTACT.length));
+    const account = fields.get('a') ?? '';
+    const identityKey = fromBase64url(fields.get('i') ?? '', 'i');
+    const accessKey = fromBase64url(fields.get('k') ?? '', 'k');
+    if (!isUuid(account) || identityKey.length !== 33 || accessKey.length !== 16) throw new Malformed('link', 'a contact');
+    return { account, identityKey, accessKey, name: fields.get('n') ?? null };
+  } catch {
+    throw new CannotDo('bad_link', 'this is not a contact link, or part of it is missing: copy it whole (sottovoce:contact#a=…&i=…&k=…)');
+  }
+}

@@ -1,0 +1,152 @@
+/** The relay's HTTP calls, one class a lane. The two never share a port, and the anonymous one has nowhere to put a token. */
+import { toBase64url } from './bytes.ts';
+import type { GeneratedKey, GeneratedSignedKey, PreKeyBundle } from './engine.ts';
+import { RelayRefused } from './errors.ts';
+import type { AnonymousHttp, HttpAnswer, IdentifiedHttp } from './ports.ts';
+import { Reader } from './wire/reader.ts';
+
+export interface KeyCounts {
+  readonly prekeys: number;
+  readonly kyberPrekeys: number;
+  readonly digest: Uint8Array;
+}
+
+export type PublicKeyPart = Pick<GeneratedKey, 'id' | 'publicKey'>;
+export type SignedPublicKeyPart = Pick<GeneratedSignedKey, 'id' | 'publicKey' | 'signature'>;
+
+export interface Registration {
+  readonly tokenHash: Uint8Array;
+  readonly recoveryHash: Uint8Array;
+  readonly identityKey: Uint8Array;
+  readonly registrationId: number;
+  readonly signedPreKey: SignedPublicKeyPart;
+  readonly lastResortKyberPreKey: SignedPublicKeyPart;
+  readonly preKeys: readonly PublicKeyPart[];
+  readonly kyberPreKeys: readonly SignedPublicKeyPart[];
+  /** SHA-256 of the contact access key. */
+  readonly contactAccessHash: Uint8Array;
+}
+
+const plain = (key: PublicKeyPart): unknown => ({ id: key.id, public_key: toBase64url(key.publicKey) });
+const signed = (key: SignedPublicKeyPart): unknown => ({
+  id: key.id,
+  public_key: toBase64url(key.publicKey),
+  signature: toBase64url(key.signature),
+});
+
+/** @throws RelayRefused unless `status` is the answer's */
+function expect(answer: HttpAnswer, status: number): Reader {
+  if (answer.status === status) return Reader.fromJson(answer.body, 'answer');
+  let code = 'unknown';
+  let fields: readonly string[] = [];
+  try {
+    const problem = Reader.fromJson(answer.body, 'problem');
+    code = problem.text('code');
+    if (problem.has('fields')) fields = problem.list('fields', 64).filter((field) => typeof field === 'string');
+  } catch {
+    // A proxy before the relay answered in its own words: the status is all there is.
+  }
+  throw new RelayRefused(answer.status, code, answer.retryAfterS, fields);
+}
+
+function counts(answer: Reader): KeyCounts {
+  return {
+    prekeys: answer.integer('prekeys'),
+    kyberPrekeys: answer.integer('kyber_prekeys'),
+    digest: answer.bytes('digest', 32),
+  };
+}
+
+export function bearer(account: string, secret: Uint8Array): string {
+  return `Bearer ${account}.${toBase64url(secret)}`;
+}
+
+/** All calls reject with RelayUnreachable when no answer came, RelayRefused when the relay said no. */
+export class IdentifiedApi {
+  readonly #http: IdentifiedHttp;
+  readonly #relayUrl: string;
+
+  constructor(http: IdentifiedHttp, relayUrl: string) {
+    this.#http = http;
+    this.#relayUrl = relayUrl;
+  }
+
+  /** The same invite, identity key and token hash again give the same account again. */
+  async register(inviteCode: string, registration: Registration): Promise<string> {
+    const answer = await this.#http.request({
+      method: 'POST',
+      url: `${this.#relayUrl}/v1/accounts`,
+      authorization: `Invite ${inviteCode}`,
+      json: {
+        token_hash: toBase64url(registration.tokenHash),
+        recovery_hash: toBase64url(registration.recoveryHash),
+        identity_key: toBase64url(registration.identityKey),
+        registration_id: registration.registrationId,
+        signed_prekey: signed(registration.signedPreKey),
+        last_resort_kyber_prekey: signed(registration.lastResortKyberPreKey),
+        prekeys: registration.preKeys.map(plain),
+        kyber_prekeys: registration.kyberPreKeys.map(signed),
+        access: { contact: toBase64url(registration.contactAccessHash) },
+      },
+    });
+    return expect(answer, 201).uuid('account_id');
+  }
+
+  async keyCounts(authorization: string): Promise<KeyCounts> {
+    return counts(expect(await this.#http.request({ method: 'GET', url: `${this.#relayUrl}/v1/keys`, authorization }), 200));
+  }
+
+  /** Appends one-time keys; at most 100 of each a call. */
+  async addKeys(authorization: string, preKeys: readonly PublicKeyPart[], kyberPreKeys: readonly SignedPublicKeyPart[]): Promise<KeyCounts> {
+    const json = { prekeys: preKeys.map(plain), kyber_prekeys: kyberPreKeys.map(signed) };
+    return counts(expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/keys`, authorization, json }), 200));
+  }
+
+  async senderCertificate(authorization: string): Promise<Uint8Array> {
+    const answer = await this.#http.request({ method: 'GET', url: `${this.#relayUrl}/v1/sender-certificate`, authorization });
+    return expect(answer, 200).bytes('certificate');
+  }
+}
+
+export class AnonymousApi {
+  readonly #http: AnonymousHttp;
+  readonly #relayUrl: string;
+
+  constructor(http: AnonymousHttp, relayUrl: string) {
+    this.#http = http;
+    this.#relayUrl = relayUrl;
+  }
+
+  /** @throws RelayRefused 401 `no_access`: no such account, or the key does not open it */
+  async takeBundle(account: string, accessKey: Uint8Array): Promise<PreKeyBundle> {
+    const answer = await this.#http.request({
+      method: 'POST',
+      url: `${this.#relayUrl}/v1/prekeys/${account}/take`,
+      accessKey: toBase64url(accessKey),
+    });
+    const bundle = expect(answer, 200);
+    const part = (key: Reader, size: number): { id: number; publicKey: Uint8Array } => ({
+      id: key.integer('id', 1, 0xffffff),
+      publicKey: key.bytes('public_key', size),
+    });
+    const signedPart = (key: Reader, size: number): SignedPublicKeyPart => ({ ...part(key, size), signature: key.bytes('signature', 64) });
+    return {
+      identityKey: bundle.bytes('identity_key', 33),
+      registrationId: bundle.integer('registration_id', 1, 0x3fff),
+      signedPreKey: signedPart(bundle.object('signed_prekey'), 33),
+      preKey: bundle.has('prekey') ? part(bundle.object('prekey'), 33) : null,
+      kyberPreKey: signedPart(bundle.object('kyber_prekey'), 1569),
+    };
+  }
+
+  /** Name, trust root and clock of the relay. */
+  async relay(): Promise<{ readonly protocol: number; readonly trustRoot: Uint8Array; readonly now: number }> {
+    const answer = expect(await this.#http.request({ method: 'GET', url: `${this.#relayUrl}/v1/relay` }), 200);
+    return { protocol: answer.integer('protocol'), trustRoot: answer.bytes('trust_root', 33), now: answer.integer('now') };
+  }
+}
+
+/** The WebSocket address of a path of the relay. */
+export function socketUrl(relayUrl: string, path: '/v1/mailbox' | '/v1/post'): string {
+  return relayUrl.replace(/^http/, 'ws') + path;
+}
