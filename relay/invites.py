@@ -1,0 +1,92 @@
+"""Invites: minted by the operator, spent by registering. The relay keeps SHA-256 of a code, so its database mints nobody an account."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from relay.database import Database, Queries
+from relay.errors import BadInvite
+from relay.frames import to_b64
+from relay.queries import identity as sql
+
+CODE_LENGTH: Final = 24
+# Crockford's base32 in lower case: nothing that a person takes for something else. 24 of them carry 120 bits, so guessing is hopeless and
+# needs no counting of tries.
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+REPLAY_GRACE_S: Final = 86400
+"""A registration can be asked for again until this long after its invite expired."""
+
+
+class Invite(NamedTuple):
+    """A code in the clear, as it is only ever held by whoever was given it; `expires_at` in seconds since 1970."""
+
+    code: str
+    expires_at: int
+    uses: int
+
+    def link(self, public_url: str, trust_root: bytes) -> str:
+        """What an operator hands out (docs/protocol.md). All of it that matters is in the fragment, which browsers send to nobody."""
+        return f"{public_url.rstrip('/')}/join#c={self.code}&t={to_b64(trust_root)}"
+
+
+def hash_of(code: str) -> bytes:
+    """What the relay stores of a code.
+
+    Raises:
+        BadInvite: it cannot be a code.
+    """
+    if len(code) != CODE_LENGTH or not code.isascii():
+        raise BadInvite
+    return hashlib.sha256(code.encode("ascii")).digest()
+
+
+class Invites:
+    """Invites in PostgreSQL. `wall_clock` gives seconds since 1970."""
+
+    def __init__(self, database: Database, *, wall_clock: Callable[[], float]) -> None:
+        self._database = database
+        self._wall_clock = wall_clock
+
+    async def mint(self, *, count: int = 1, uses: int = 1, ttl_s: float) -> list[Invite]:
+        """Makes `count` invites of `uses` registrations each, valid for `ttl_s` from now.
+
+        Raises:
+            DatabaseUnavailable: perhaps stored, perhaps not; nobody knows the codes, so nothing is lost by minting again.
+        """
+        expires_at = int(self._wall_clock() + ttl_s)
+        invites = [
+            Invite("".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH)), expires_at, uses)
+            for _ in range(count)
+        ]
+        hashes = [hash_of(invite.code) for invite in invites]
+        await self._database.execute(sql.MINT_INVITES, hashes, float(expires_at), uses)
+        return invites
+
+    async def check(self, code: str) -> None:
+        """A cheap look before a large body is read and its signatures are checked; what counts is `spend`.
+
+        Raises:
+            BadInvite: unknown, used up (and by no registration that could be asked for again) or expired.
+            DatabaseUnavailable
+        """
+        if not await self._database.fetchval(sql.INVITE_IS_KNOWN, hash_of(code), self._wall_clock()):
+            raise BadInvite
+
+    async def forget_expired(self) -> None:
+        """Deletes invites a day after they expired, and what would let their registrations be asked for again."""
+        now = self._wall_clock()
+        await self._database.execute(sql.FORGET_INVITES, now, float(REPLAY_GRACE_S))
+        await self._database.execute(sql.FORGET_REGISTRATIONS, now)
+
+
+async def spend(tx: Queries, code_hash: bytes, now: float) -> None:
+    """Takes one use, as part of the caller's transaction.
+
+    Raises:
+        BadInvite: unknown, used up or expired.
+    """
+    if await tx.fetchval(sql.SPEND_INVITE, code_hash, now) is None:
+        raise BadInvite

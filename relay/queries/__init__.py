@@ -1,0 +1,1 @@
+"""Every SQL statement of the relay, named, in one module a subject."""

@@ -1,0 +1,1 @@
+"""What the relay answers over HTTP, and its two sockets: check who asks, call the stores, map errors."""

@@ -1,0 +1,100 @@
+"""What the routes call: one frozen record, made once where the relay is wired together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from relay.accounts import Accounts
+from relay.config import Settings
+from relay.database import Database, DatabaseSettings, open_database
+from relay.embedded_postgres import private_postgres
+from relay.invites import Invites
+from relay.prekeys import Prekeys
+from relay.schema import apply_schema
+from relay.secret_files import RelayKeys
+from relay.sender_certificates import SenderCertificates
+
+
+async def _nobody_listens(_account_id: UUID) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Stores and hooks. The hooks are awaited after what they tell of is committed; they should be quick and must not raise."""
+
+    settings: Settings
+    database: Database
+    accounts: Accounts
+    prekeys: Prekeys
+    invites: Invites
+    certificates: SenderCertificates
+    trust_root: bytes
+    """Serialized public key, 33 bytes."""
+    wall_clock: Callable[[], float]
+    """Seconds since 1970."""
+    prekeys_low: Callable[[UUID], Awaitable[None]] = _nobody_listens
+    """Fewer than PREKEYS_LOW one-time keys of a kind are left to this account after a take."""
+    account_ended: Callable[[UUID], Awaitable[None]] = _nobody_listens
+    """This account was deleted: its live session ends as revoked."""
+
+
+def identity_services(
+    settings: Settings, database: Database, keys: RelayKeys, *, wall_clock: Callable[[], float]
+) -> Services:
+    """Services with the stores of accounts, keys and invites, and hooks that nobody listens to (dataclasses.replace sets them)."""
+    return Services(
+        settings=settings,
+        database=database,
+        accounts=Accounts(database, wall_clock=wall_clock),
+        prekeys=Prekeys(
+            database,
+            wall_clock=wall_clock,
+            takes_burst=settings.takes_burst,
+            takes_per_hour=settings.takes_per_hour,
+        ),
+        invites=Invites(database, wall_clock=wall_clock),
+        certificates=SenderCertificates(
+            keys.server_key, keys.server_certificate, ttl_s=settings.certificate_ttl_s, wall_clock=wall_clock
+        ),
+        trust_root=keys.trust_root,
+        wall_clock=wall_clock,
+    )
+
+
+@asynccontextmanager
+async def open_configured_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database that the settings name, or the private one, with the schema in it. Enter and leave in one task (see open_database).
+
+    Raises:
+        EmbeddedPostgresError: the private PostgreSQL cannot be run.
+        SchemaMismatch: there is something else in the database.
+        DatabaseUnavailable
+    """
+    if settings.database_url is not None:
+        async with _open_with_schema(settings.database_url, settings) as database:
+            yield database
+    else:
+        async with (
+            private_postgres(settings.var_directory / "postgres") as dsn,
+            _open_with_schema(dsn, settings) as database,
+        ):
+            yield database
+
+
+@asynccontextmanager
+async def _open_with_schema(dsn: str, settings: Settings) -> AsyncIterator[Database]:
+    bounds = DatabaseSettings(pool_size=settings.pool_connections, command_timeout_s=settings.database_timeout_s)
+    async with open_database(dsn, settings=bounds) as database:
+        await apply_schema(database, _schema_text())
+        yield database
+
+
+def _schema_text() -> str:
+    package = Path(__file__).parent
+    installed = package / "schema.sql"  # where the wheel puts it; in a checkout it is beside the package
+    return (installed if installed.exists() else package.parent / "schema.sql").read_text()
