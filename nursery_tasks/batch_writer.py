@@ -182,12 +182,20 @@ class AckWriter:
         self._store = store
         self._batch_ids = batch_ids
         self._queue: _Queue[_Tried] = _Queue(items=waiting_ids, size=waiting_ids)
+        self._removing = False
+        self._idle = trio.Event()
 
     def submit(self, acks: AckBatch, on_tried: Callable[[], None]) -> None:
         self._queue.put(_Tried(acks, on_tried), len(acks.ids))
 
     async def room(self) -> None:
         await self._queue.room()
+
+    async def idle(self) -> None:
+        """Waits until everything that was submitted has been tried."""
+        while self._queue.waiting or self._removing:
+            self._idle = trio.Event()
+            await self._idle.wait()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deletes batch after batch until cancelled."""
@@ -200,6 +208,7 @@ class AckWriter:
                 batch.append(self._queue.waiting.popleft())
                 ids += len(batch[-1].acks.ids)
             self._queue.taken(ids)
+            self._removing = True
             try:
                 await self._store.remove([tried.acks for tried in batch])
             except DatabaseUnavailable:
@@ -208,3 +217,5 @@ class AckWriter:
                 log.error("%d acknowledgements failed: %s", ids, type(error).__name__)
             for tried in batch:
                 tried.on_tried()
+            self._removing = False
+            self._idle.set()

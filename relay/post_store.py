@@ -56,7 +56,9 @@ class PostStore:
         Raises:
             DatabaseUnavailable: some may be left; they will be delivered again.
         """
-        accounts, epochs, ids = [], [], []
+        accounts: list[UUID] = []
+        epochs: list[int] = []
+        ids: list[UUID] = []
         for acks in batch:
             accounts += [acks.account_id] * len(acks.ids)
             epochs += [acks.epoch] * len(acks.ids)

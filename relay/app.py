@@ -1,0 +1,77 @@
+"""`app`: what `hypercorn -k trio relay.app:app` serves. Everything is wired here, once.
+
+The edge is installed on import: Hypercorn loads the app before it opens a listener.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from quart_trio import QuartTrio
+
+from relay.config import ConfigError, Settings, load_settings
+from relay.direct_websocket import AddresslessHTTPConnection, DirectWebsocketConnection
+from relay.edge import EdgeSettings, install
+from relay.frames import MAX_INBOUND_BYTES
+from relay.routes.http import prepare_app
+from relay.routes.sockets import socket_routes
+from relay.routes.table import http_blueprints
+from relay.runtime import Runtime
+
+
+class RelayApp(QuartTrio):
+    """Quart-Trio with the two connection classes of relay/direct_websocket.py."""
+
+    asgi_http_class = AddresslessHTTPConnection
+    asgi_websocket_class = DirectWebsocketConnection
+
+
+def create_app(settings: Settings) -> RelayApp:
+    """The app and its runtime. In one process there can be several, but they share one edge and so its settings."""
+    edge = install(
+        EdgeSettings(
+            write_deadline_s=settings.write_deadline_s,
+            max_message_bytes=MAX_INBOUND_BYTES,
+            drain_grace_s=settings.drain_grace_s,
+        )
+    )
+    app = RelayApp(__name__, static_folder=None)
+    runtime = Runtime(settings, edge.draining)
+    prepare_app(app)
+    for blueprint in http_blueprints(runtime.services):
+        app.register_blueprint(blueprint)
+    app.register_blueprint(socket_routes(runtime.services, runtime.sessions))
+
+    @app.before_serving
+    async def start() -> None:
+        # A task of its own, since the driver's loop in it must be opened and closed in one task.
+        await app.nursery.start(runtime.run)
+
+    @app.after_serving
+    async def stop() -> None:
+        await runtime.stop()
+
+    return app
+
+
+def _configure_logging() -> None:
+    """Types and counts, to stderr. Hypercorn's own lines come through its logger, which the edge has made quiet."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("relay")
+    if not root.handlers:
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        root.propagate = False
+
+
+def _app_from_environment() -> RelayApp:
+    _configure_logging()
+    try:
+        return create_app(load_settings())
+    except ConfigError as error:
+        raise SystemExit(f"relay: {error}") from None
+
+
+app = _app_from_environment()

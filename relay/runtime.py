@@ -1,0 +1,222 @@
+"""What runs beside the requests for as long as a worker lives: the database, the batch writers, the listener, the sweeper.
+
+One task owns all of it, in one nursery, opened inside out and closed outside in: sessions are told first, then what is being
+committed gets its moment, then the tasks end, then the connections.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from uuid import UUID
+
+import trio
+
+from nursery_tasks import wakeup_listener as topics
+from nursery_tasks.batch_writer import AckWriter, PostWriter
+from nursery_tasks.notifier import Notifier
+from nursery_tasks.session import MailboxServices, PostServices, Timing
+from nursery_tasks.sweeper import sweep
+from nursery_tasks.wakeup_listener import Wakeups
+from relay.config import Settings
+from relay.database import Database
+from relay.errors import Unavailable
+from relay.held_connection import HeldConnection
+from relay.limits import Gcra, RecipientRates
+from relay.mailbox import PostgresMailbox
+from relay.partitions import keep_partitions
+from relay.queries import mailbox as queries
+from relay.records import Posting, Ringing, Waiting
+from relay.routes.sockets import SessionServices
+from relay.secret_files import load_keys
+from relay.services import Services, identity_services, open_configured_database
+from relay.signals import PostgresSignals
+from relay.switchboard import Switchboard
+
+log = logging.getLogger("relay")
+
+_Drain = Callable[[], Awaitable[None]]
+
+COMMIT_GRACE_S = 0.05
+"""How long a batch that is being committed may hold the goodbye up, so that its `posted` still goes out; 1012 is due within 100 ms."""
+
+
+class PostgresNotifications:
+    """NOTIFY on a connection of its own (nursery_tasks.ports.Notifications)."""
+
+    def __init__(self, held: HeldConnection) -> None:
+        self._held = held
+
+    async def notify(self, topic: str, account_ids: Sequence[UUID]) -> None:
+        await self._held.execute(queries.NOTIFY, topic, ",".join(map(str, account_ids)))
+
+
+class Runtime:
+    """The relay of one worker process. `services` and `sessions` answer while it runs."""
+
+    def __init__(self, settings: Settings, draining: trio.Event) -> None:
+        self._settings = settings
+        self._draining = draining
+        self._stop = trio.Event()
+        self._stopped = trio.Event()
+        self._services: Services | None = None
+        self._sessions: SessionServices | None = None
+
+    def services(self) -> Services:
+        """Raises `Unavailable` before `run` has started and after it ended."""
+        if self._services is None:
+            raise Unavailable(retry_after_s=1)
+        return self._services
+
+    def sessions(self) -> SessionServices:
+        """Raises `Unavailable` before `run` has started, after it ended, and while draining."""
+        if self._sessions is None or self._draining.is_set():
+            raise Unavailable(retry_after_s=1)
+        return self._sessions
+
+    async def stop(self) -> None:
+        """Ends `run` and waits for it."""
+        self._stop.set()
+        await self._stopped.wait()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Opens everything, reports started, drains when told to, closes everything after `stop`.
+
+        Raises:
+            EmbeddedPostgresError, SchemaMismatch, SecretFileError, DatabaseUnavailable: it could not start.
+        """
+        try:
+            async with (
+                open_configured_database(self._settings) as database,
+                PostgresMailbox.open(self._settings, database) as mailbox,
+                PostgresSignals.open(database) as signals,
+                database.hold() as notifying,
+                self._wired(database, mailbox, signals, notifying) as drain,
+            ):
+                task_status.started()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._drain_when_told, drain)
+                    await self._stop.wait()
+                    nursery.cancel_scope.cancel()
+                self._services = self._sessions = None
+        finally:
+            self._services = self._sessions = None
+            self._stopped.set()
+
+    async def _drain_when_told(self, drain: _Drain) -> None:
+        await self._draining.wait()
+        await drain()
+
+    @asynccontextmanager
+    async def _wired(
+        self, database: Database, mailbox: PostgresMailbox, signals: PostgresSignals, notifying: HeldConnection
+    ) -> AsyncIterator[_Drain]:
+        settings = self._settings
+        keep = partial(_keep_partitions, database, settings.envelope_ttl_s)
+        await keep()
+
+        notifier = Notifier(PostgresNotifications(notifying))
+        switchboard = Switchboard(on_superseded=partial(notifier.tell, topics.MAIL))
+        wakeups = Wakeups(switchboard, mailbox)
+
+        def mail_stored(posting: Posting) -> None:
+            if not switchboard.hand_over_mail(posting.account_id, Waiting(posting.id, posting.at, posting.body)):
+                notifier.tell(topics.MAIL, posting.account_id)
+
+        def signal_stored(posting: Posting) -> None:
+            signal = Ringing(posting.id, posting.expires_at, posting.body)
+            if not switchboard.hand_over_signal(posting.account_id, signal):
+                notifier.tell(topics.SIGNALS, posting.account_id)
+
+        def something_to_tell(account_id: UUID) -> None:
+            switchboard.look_at_notices([account_id])
+            notifier.tell(topics.NOTICES, account_id)
+
+        async def keys_run_low(account_id: UUID) -> None:
+            something_to_tell(account_id)
+
+        async def account_ended(account_id: UUID) -> None:
+            wakeups.check([account_id])
+            notifier.tell(topics.SESSIONS, account_id)
+
+        def lane(store: PostgresMailbox | PostgresSignals, stored: Callable[[Posting], None]) -> PostWriter:
+            return PostWriter(
+                store, self._rates(), stored, something_to_tell,
+                batch_items=settings.batch_posts, waiting_items=settings.waiting_posts,
+            )  # fmt: skip
+
+        mail_writer, signal_writer = lane(mailbox, mail_stored), lane(signals, signal_stored)
+        mail_acks, signal_acks = AckWriter(mailbox), AckWriter(signals)
+        keys = load_keys(settings.secrets_directory)
+        self._services = replace(
+            identity_services(settings, database, keys, wall_clock=time.time),
+            prekeys_low=keys_run_low,
+            account_ended=account_ended,
+        )
+        self._sessions = SessionServices(
+            MailboxServices(
+                mailbox,
+                signals,
+                mail_acks,
+                signal_acks,
+                switchboard,
+                partial(notifier.tell, topics.SESSIONS),
+                time.time,
+            ),
+            PostServices(mail_writer, signal_writer, switchboard, time.time),
+            switchboard,
+            _timing(settings),
+            settings.max_sessions,
+        )
+
+        async def drain() -> None:
+            with trio.move_on_after(COMMIT_GRACE_S):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(mail_writer.drain)
+                    nursery.start_soon(signal_writer.drain)
+            switchboard.drain()
+
+        async with trio.open_nursery() as nursery:
+            for run in (
+                mail_writer.run,
+                signal_writer.run,
+                mail_acks.run,
+                signal_acks.run,
+                notifier.run,
+                wakeups.check_epochs,
+            ):
+                await nursery.start(run)
+            await nursery.start(database.listen, topics.TOPICS, wakeups.notified, wakeups.gap)
+            nursery.start_soon(sweep, (signals.sweep, self._services.invites.forget_expired, keep))
+            yield drain
+            # Sessions are gone by now. Their last acknowledgements are worth a moment: each one that is lost is a redelivery.
+            with trio.move_on_after(settings.drain_grace_s / 4):
+                await mail_acks.idle()
+            nursery.cancel_scope.cancel()
+
+    def _rates(self) -> RecipientRates:
+        settings = self._settings
+        return RecipientRates(
+            Gcra(settings.posts_burst, settings.posts_per_s, time.monotonic),
+            Gcra(settings.post_bytes_burst, settings.post_bytes_per_s, time.monotonic),
+        )
+
+
+async def _keep_partitions(database: Database, ttl_s: int) -> None:
+    await keep_partitions(database, int(time.time()), ttl_s)
+
+
+def _timing(settings: Settings) -> Timing:
+    return Timing(
+        ping_every_s=settings.ping_every_s,
+        answer_within_s=settings.answer_within_s,
+        first_frame_within_s=settings.first_frame_within_s,
+        goodbye_within_s=settings.goodbye_within_s,
+        in_flight_envelopes=settings.in_flight_envelopes,
+        in_flight_bytes=settings.in_flight_bytes,
+        posts_per_s=settings.session_posts_per_s,
+    )
