@@ -219,6 +219,8 @@ class FencedConnection(TCPServer):
                 if self.stream.selected_alpn_protocol() == "h2":
                     return
             address = self._transport.socket
+            client = parse_socket_addr(address.family, address.getpeername())
+            server = parse_socket_addr(address.family, address.getsockname())
             async with FencedTaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol = FencedProtocol(
@@ -229,8 +231,8 @@ class FencedConnection(TCPServer):
                     task_group,
                     ConnectionState(self.state),
                     ssl,
-                    parse_socket_addr(address.family, address.getpeername()),
-                    parse_socket_addr(address.family, address.getsockname()),
+                    client,
+                    server,
                     self.protocol_send,
                 )
                 self._head_wait.deadline = trio.current_time() + self._edge.settings.head_deadline_s
@@ -288,9 +290,12 @@ class FencedConnection(TCPServer):
             await self._hang_up()
             await self.protocol.handle(Closed())
         elif isinstance(event, Updated) and event.idle:
-            self._head_begun = False
             self._head_wait = trio.CancelScope(deadline=trio.current_time() + self.config.keep_alive_timeout)
-            await self.idle_task.restart(self._task_group, self._idle_timeout)
+            self._head_begun = False
+            if self.protocol.connection.trailing_data[0]:  # of the next request, sent before this one was answered
+                self._expect_head()
+            with trio.CancelScope(shield=True):  # comes from the app's task, which its framework has cancelled by now
+                await self.idle_task.restart(self._task_group, self._idle_timeout)
         elif isinstance(event, Updated):
             await self.idle_task.stop()
 
@@ -331,6 +336,11 @@ class FencedConnection(TCPServer):
             return
         self._hung_up = True
         self._reading.deadline = trio.current_time() + LINGER_S
+        # The framework may have cancelled the task that says so; without the shield the peer would wait for nothing.
+        with trio.CancelScope(shield=True, deadline=self._reading.deadline):
+            await self._send_eof()
+
+    async def _send_eof(self) -> None:
         async with self.send_lock:
             if self._lost is None:
                 self._lost = PeerGone

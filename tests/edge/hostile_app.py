@@ -16,7 +16,8 @@ from quart_trio import QuartTrio
 from relay import edge
 from relay.errors import PeerGone, SlowReader
 
-LIMITS = {name: float(os.environ[name]) for name in ("write_deadline_s", "head_deadline_s") if name in os.environ}
+SECONDS = ("write_deadline_s", "head_deadline_s", "drain_grace_s")
+LIMITS = {name: float(os.environ[name]) for name in SECONDS if name in os.environ}
 COUNTS = {name: int(os.environ[name]) for name in ("max_message_bytes", "max_connections") if name in os.environ}
 
 
@@ -119,6 +120,13 @@ def create_app() -> QuartTrio:
         """What a session does: wait for the stop and say goodbye with 1012."""
         await websocket.accept()
         await here.draining.wait()
+        await websocket.close(1012, "draining")
+
+    @app.websocket("/long-goodbye")
+    async def long_goodbye() -> None:
+        await websocket.accept()
+        await here.draining.wait()
+        await trio.sleep(0.7)
         await websocket.close(1012, "draining")
 
     return app

@@ -30,6 +30,12 @@ class Server:
     def logged(self) -> str:
         return self.log.read_text()
 
+    def wait_until_logged(self, text: str) -> None:
+        deadline = time.monotonic() + wire.PATIENCE_S
+        while text not in self.logged():
+            assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{self.logged()}"
+            time.sleep(0.02)
+
     def worker(self) -> int:
         """The process id of the worker that answers now."""
         return int(wire.get(self.port).body)
@@ -43,7 +49,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(log: Path, *options: str, app: str = "tests.edge.hostile_app:app", **limits: float) -> Iterator[Server]:
+def serve(
+    log: Path, *options: str, app: str = "tests.edge.hostile_app:app", wait: bool = True, **limits: float
+) -> Iterator[Server]:
     """Run `app` until the block ends. `limits` are fields of `EdgeSettings`, handed over in the environment."""
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as stderr:
         number = listener.fileno()
@@ -58,7 +66,8 @@ def serve(log: Path, *options: str, app: str = "tests.edge.hostile_app:app", **l
         )
         server = Server(process, listener.getsockname()[1], log)
     try:
-        _wait_until_it_answers(server)
+        if wait:
+            _wait_until_it_answers(server)
         yield server
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -140,10 +141,12 @@ class Peer:
 
     def hear_end(self) -> bool:
         """Read to the end: True for an orderly end (FIN), False for a reset."""
+        deadline = time.monotonic() + PATIENCE_S
         try:
-            while True:
+            while time.monotonic() < deadline:
                 self.unread = b""
                 self._more()
+            raise TimeoutError("it does not end")
         except EOFError:
             return True
         except ConnectionError:

@@ -1,0 +1,191 @@
+"""How a connection ends: by the app, by a peer that is gone, slow or silent, and never by taking the worker along."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.edge import wire
+from tests.edge.server import Server, serve
+from tests.edge.wire import CLOSE, TEXT, frame
+
+SMALL = 4096  # of a receive buffer: the relay's writes stand still soon
+
+
+# -- the app ends it ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [(b"/raise", 1011), (b"/return", 1011), (b"/raise-after-close", 4409)],
+    ids=["raised", "returned without closing", "closed and then raised"],
+)
+def test_an_ending_that_the_app_did_not_choose_is_an_internal_error(port: int, path: bytes, code: int) -> None:
+    with wire.websocket(port, path) as peer:
+        peer.say(frame(TEXT, b"go"))
+        assert peer.hear_close() == code
+        assert peer.hear_end()
+
+
+def test_an_app_that_ends_with_a_full_inbox_ends_the_connection(port: int, noted: Callable[[str], None]) -> None:
+    with wire.websocket(port, b"/deaf") as peer:
+        peer.say(frame(TEXT, b"nobody listens") * 100)
+        assert peer.hear_close() == 1011
+        assert peer.hear_end()
+    noted("deaf ended")
+
+
+def test_the_last_word_arrives_although_much_is_unread(port: int) -> None:
+    """A close with unread data is a reset, and a reset can overtake a close frame; so the end is announced first."""
+    with wire.websocket(port, b"/deaf") as peer:
+        peer.say(frame(TEXT, b"x" * 10_000) * 60)
+        time.sleep(1.2)
+        assert peer.hear_close() == 1011
+        with pytest.raises(EOFError):
+            peer.hear(1)
+
+
+# -- the peer does not read --------------------------------------------------------------------------------------------
+
+
+def test_a_slow_reader_is_cut_off_and_the_app_hears_why(port: int, noted: Callable[[str], None]) -> None:
+    with wire.websocket(port, b"/flood", receive_buffer=SMALL) as peer:
+        noted("SlowReader")
+        assert not peer.hear_end()
+
+
+def test_a_send_can_be_cancelled_and_then_the_connection_is_gone(port: int, noted: Callable[[str], None]) -> None:
+    started = time.monotonic()
+    with wire.websocket(port, b"/flood-cancelled", receive_buffer=SMALL) as peer:
+        noted("cancelled")
+        assert time.monotonic() - started < 1.4, "the write deadline came first"
+        assert not peer.hear_end()
+
+
+def test_a_response_that_nobody_reads_is_cut_off(port: int) -> None:
+    with wire.connect(port, wire.request(b"/stream"), receive_buffer=SMALL) as peer:
+        time.sleep(2.5)
+        assert not peer.hear_end()
+
+
+def test_a_peer_that_closes_without_reading_is_cut_off(server: Server, port: int) -> None:
+    with wire.websocket(port, b"/flood", receive_buffer=SMALL) as peer:
+        peer.say(frame(CLOSE, wire.close_payload(1000)))
+        time.sleep(2.5)
+        assert not peer.hear_end()
+
+
+# -- the peer is gone --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_sending_to_nobody_ends_and_does_not_freeze_the_worker(
+    port: int, noted: Callable[[str], None], reset: bool
+) -> None:
+    with wire.websocket(port, b"/stubborn") as peer:
+        peer.hear_frame()
+        peer.close(reset=reset)
+        noted("stubborn heard PeerGone")
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_response_to_nobody_does_not_freeze_the_worker(port: int, reset: bool) -> None:
+    with wire.connect(port, wire.request(b"/stream")) as peer:
+        peer.hear(100_000)
+        peer.close(reset=reset)
+
+
+def test_ordinary_ends_make_no_noise(server: Server, port: int) -> None:
+    """The end of sending must not race with a write: here each peer says goodbye while the relay is writing to it."""
+    before = server.logged()
+    for _ in range(30):
+        with wire.websocket(port, b"/flood", receive_buffer=SMALL) as peer:
+            peer.say(frame(wire.PING, b"?") * 20)
+            peer.hear_frame()
+            peer.say(frame(CLOSE, wire.close_payload(1000)))
+            assert peer.hear_close() == 1000
+            peer.hear_end()
+    assert "connection dropped" not in server.logged().removeprefix(before)
+    assert "handler failed" not in server.logged().removeprefix(before)
+
+
+def test_pings_that_the_operator_asked_for_end_with_the_connection(tmp_path: Path) -> None:
+    with serve(tmp_path / "log", "--websocket-ping-interval", "1") as server:
+        with wire.websocket(server.port, b"/stubborn") as peer:
+            peer.hear_until(frame(wire.PING, masked=False))
+            peer.close(reset=True)
+        time.sleep(1.2)
+        assert server.worker()
+        assert "connection dropped" not in server.logged()
+
+
+# -- the peer does not speak -------------------------------------------------------------------------------------------
+
+
+def test_a_head_has_a_deadline(port: int) -> None:
+    """Four ways to hold a connection without asking for anything. The deadline here is 1.5 s, the keep-alive 60 s."""
+    half = wire.request()[:-2]
+    with (
+        wire.connect(port) as silent,
+        wire.connect(port, half) as stuck,
+        wire.connect(port) as crumbs,
+        wire.connect(port, wire.request()) as second_request,
+        wire.websocket(port) as session,
+    ):
+        assert second_request.hear_answer().status == 200
+        started = time.monotonic()
+        second_request.say(half)
+        for byte in half:
+            crumbs.say_what_fits(bytes([byte]))
+            time.sleep(0.05)
+        for peer in (silent, stuck, crumbs, second_request):
+            peer.hear_end()
+        assert time.monotonic() - started < 8
+        session.say(frame(TEXT, b"sessions are not requests"))
+        assert session.hear_frame().payload == b"sessions are not requests"
+
+
+def test_a_connection_that_is_not_kept_ends_at_once(port: int) -> None:
+    with wire.connect(port, wire.request(b"/", b"Connection: close")) as peer:
+        assert peer.hear_answer().status == 200
+        peer.socket.settimeout(0.8)  # less than the second that it may linger
+        assert peer.hear_end()
+
+
+def test_a_kept_connection_may_be_idle_for_longer(port: int) -> None:
+    with wire.connect(port, wire.request()) as peer:
+        assert peer.hear_answer().status == 200
+        time.sleep(2)
+        peer.say(wire.request())
+        assert peer.hear_answer().status == 200
+
+
+# -- there are too many ------------------------------------------------------------------------------------------------
+
+
+def test_one_connection_too_many_is_cut_at_once(tmp_path: Path) -> None:
+    with serve(tmp_path / "log", max_connections=2) as server, ExitStack() as stack:
+        first, _second = take_seat(server.port, stack), take_seat(server.port, stack)
+        with wire.connect(server.port) as third:
+            assert not third.hear_end()
+        first.say(frame(TEXT, b"unharmed"))
+        assert first.hear_frame().payload == b"unharmed"
+        first.say(frame(CLOSE))
+        assert first.hear_end()
+        first.close()
+        take_seat(server.port, stack)
+
+
+def take_seat(port: int, stack: ExitStack) -> wire.Peer:
+    """Open a session. Tries again for a while, since the relay needs a moment to see that another has left."""
+    deadline = time.monotonic() + wire.PATIENCE_S
+    while True:
+        try:
+            return stack.enter_context(wire.websocket(port))
+        except ConnectionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
