@@ -79,7 +79,10 @@ export interface SocketEnding {
   readonly httpStatus: number | null;
 }
 
-/** Called in order: `opened` at most once, then `received` any number of times, then `closed` exactly once, also after a failure to open. */
+/**
+ * Called in order: `opened` at most once, then `received` any number of times, then `closed` exactly once, also after a
+ * failure to open. Never called from within `open` itself.
+ */
 export interface SocketListener {
   opened(): void;
   received(text: string): void;

@@ -30,8 +30,10 @@ export function preKeyIds(body: Uint8Array): PreKeyIds {
     const tag = varint();
     const wire = tag % 8;
     if (wire === 0) ids.set(Math.floor(tag / 8), varint());
-    else if (wire === 2) at += varint();
-    else if (wire === 5) at += 4;
+    else if (wire === 2) {
+      const length = varint(); // moves `at` itself
+      at += length;
+    } else if (wire === 5) at += 4;
     else if (wire === 1) at += 8;
     else throw bad();
   }

@@ -124,14 +124,13 @@ function preKeyStores(keys: DecryptionKeys) {
   return { used, ec: new Ec(), signed: new Signed(), kyber: new Kyber() };
 }
 
-/** libsignal's errors, and what its stores threw, as the engine's few codes. */
-function verdict(error: unknown, otherwise: EngineErrorCode): EngineError {
-  if (error instanceof EngineError) return error;
+/** libsignal's errors, and what its stores threw, as the engine's few codes. What is neither is a fault of this machine and stays what it is. */
+function verdict(error: unknown, otherwise: EngineErrorCode): unknown {
   if (error instanceof MissingPreKey) return new EngineError('missing_prekey', error.message);
-  const code = error instanceof signal.LibSignalErrorBase ? error.code : undefined;
+  if (!(error instanceof signal.LibSignalErrorBase)) return error;
   // The library's own words may name addresses and counters; they stay out of what is stored and logged.
-  if (code === signal.ErrorCode.DuplicatedMessage) return new EngineError('duplicate', 'this message was read before');
-  if (code === signal.ErrorCode.UntrustedIdentity) return new EngineError('untrusted_identity', 'the identity key is not the known one');
+  if (error.code === signal.ErrorCode.DuplicatedMessage) return new EngineError('duplicate', 'this message was read before');
+  if (error.code === signal.ErrorCode.UntrustedIdentity) return new EngineError('untrusted_identity', 'the identity key is not the known one');
   return new EngineError(otherwise, `libsignal refused: ${otherwise}`);
 }
 

@@ -1,0 +1,156 @@
+import { afterEnding } from './backoff.ts';
+import type { StopReason } from './backoff.ts';
+import type { Clock, IdentifiedSockets, Random, SocketEnding } from './ports.ts';
+import type { RelayTime } from './relay_time.ts';
+import { runSession } from './session.ts';
+import type { Session } from './session.ts';
+import { ackFrames, parseMailboxFrame } from './wire/frames.ts';
+import type { DeliveredEnvelope, MailboxFrame } from './wire/frames.ts';
+
+export type MailboxEvent =
+  | { readonly kind: 'live' }
+  | { readonly kind: 'drained' }
+  /** `inMs` until the next try. */
+  | { readonly kind: 'reconnecting'; readonly inMs: number }
+  | { readonly kind: 'stopped'; readonly reason: StopReason }
+  | { readonly kind: 'prekeys_low' }
+  | { readonly kind: 'mailbox_was_full' }
+  | { readonly kind: 'trouble'; readonly what: string };
+
+export interface MailboxDeps {
+  readonly sockets: IdentifiedSockets;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly time: RelayTime;
+  readonly url: string;
+  readonly authorization: string;
+  /** Settles one envelope on disk. Rejects when this machine failed: nothing is acknowledged then. */
+  readonly receive: (envelope: DeliveredEnvelope) => Promise<void>;
+  readonly onEvent: (event: MailboxEvent) => void;
+}
+
+/** A page of the relay's deliver frames; fewer are acknowledged when the queue runs empty. */
+const ACK_AT = 64;
+
+/** Each piece remembers the session it came on: only that one may be told that it is done. */
+type Work = { readonly session: Session } & ({ readonly kind: 'envelope'; readonly envelope: DeliveredEnvelope } | { readonly kind: 'drained' });
+
+/** The one mailbox session: envelopes are settled one after the other, in order of arrival, and acknowledged after that. */
+export class MailboxConnection {
+  readonly #deps: MailboxDeps;
+  #session: Session | null = null;
+  #work: Work[] = [];
+  #working: Promise<void> | null = null;
+  #attempt = 0;
+  #running = false;
+  #cancelRetry: () => void = () => undefined;
+
+  constructor(deps: MailboxDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#connect();
+  }
+
+  /** Resolves when what was being settled is settled and acknowledged. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#cancelRetry();
+    this.#work = [];
+    await this.#working;
+    this.#session?.close();
+    this.#session = null;
+  }
+
+  #connect(): void {
+    const { sockets, clock, url, authorization, onEvent } = this.#deps;
+    const session: Session = runSession<MailboxFrame>((listener) => sockets.open(url, authorization, listener), parseMailboxFrame, clock, {
+      hello: (hello) => {
+        this.#deps.time.learn(hello.now);
+        onEvent({ kind: 'live' });
+      },
+      frame: (frame) => this.#frame(session, frame),
+      ended: (ending) => this.#ended(session, ending),
+      malformed: (where) => onEvent({ kind: 'trouble', what: `the relay sent a frame this app cannot read (${where})` }),
+    });
+    this.#session = session;
+  }
+
+  #frame(session: Session, frame: MailboxFrame): void {
+    const { onEvent } = this.#deps;
+    switch (frame.type) {
+      case 'deliver':
+        for (const envelope of frame.envelopes) this.#work.push({ session, kind: 'envelope', envelope });
+        break;
+      case 'drained':
+        this.#attempt = 0; // a session that got this far was a good one
+        this.#work.push({ session, kind: 'drained' });
+        break;
+      case 'signal':
+        // Calls are not built yet: a signal dies with its minute, whether or not anybody looks at it.
+        for (const ack of ackFrames([frame.id])) session.send(ack);
+        break;
+      case 'prekeys_low':
+      case 'mailbox_was_full':
+        onEvent({ kind: frame.type });
+        break;
+      default:
+        break;
+    }
+    this.#working ??= this.#settle().finally(() => {
+      this.#working = null;
+    });
+  }
+
+  async #settle(): Promise<void> {
+    for (let work = this.#work.shift(); work; work = this.#work.shift()) {
+      const { session } = work;
+      if (work.kind === 'drained') {
+        this.#deps.onEvent({ kind: 'drained' });
+        continue;
+      }
+      const done: string[] = [];
+      try {
+        for (let next: Work | undefined = work; next?.kind === 'envelope'; next = this.#nextOf(session, done.length)) {
+          await this.#deps.receive(next.envelope);
+          done.push(next.envelope.id);
+        }
+      } catch (error) {
+        // A closed session delivers again what was not acknowledged.
+        for (const ack of ackFrames(done)) session.send(ack);
+        this.#deps.onEvent({ kind: 'trouble', what: `a message could not be stored: ${error instanceof Error ? error.message : 'unknown'}` });
+        session.close();
+        continue;
+      }
+      for (const ack of ackFrames(done)) session.send(ack);
+    }
+  }
+
+  /** The next envelope of the same session, to be acknowledged in one frame with those before it. */
+  #nextOf(session: Session, done: number): Work | undefined {
+    const next = this.#work[0];
+    return next?.kind === 'envelope' && next.session === session && done < ACK_AT ? this.#work.shift() : undefined;
+  }
+
+  #ended(session: Session, ending: SocketEnding): void {
+    if (this.#session !== session && this.#session !== null) return;
+    this.#session = null;
+    this.#work = []; // not acknowledged, so it comes again
+    if (!this.#running) return;
+    const { clock, random, onEvent } = this.#deps;
+    const next = afterEnding(ending, this.#attempt, (random.bytes(1)[0] ?? 0) / 255);
+    this.#attempt += 1;
+    if (next.kind === 'stop') {
+      this.#running = false;
+      onEvent({ kind: 'stopped', reason: next.reason });
+      return;
+    }
+    onEvent({ kind: 'reconnecting', inMs: next.inMs });
+    this.#cancelRetry = clock.after(next.inMs, () => {
+      if (this.#running) this.#connect();
+    });
+  }
+}

@@ -1,0 +1,119 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+
+import type { SignalEngine } from './engine.ts';
+import { CannotDo, RelayRefused } from './errors.ts';
+import type { Invite } from './links.ts';
+import type { Clock, Random, Statement } from './ports.ts';
+import type { IdentifiedApi, SignedPublicKeyPart } from './relay_api.ts';
+import type { Account, StoredPreKey } from './storage/rows.ts';
+import type { Store } from './storage/store.ts';
+import { LONGEST_NAME } from './wire/content.ts';
+
+export type RegistrationStep = 'keys' | 'request' | 'registered';
+
+export interface RegistrationDeps {
+  readonly store: Store;
+  readonly engine: SignalEngine;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly api: (relayUrl: string) => IdentifiedApi;
+  /** Tells each step as it begins. */
+  readonly onStep?: (step: RegistrationStep) => void;
+  /** One-time keys of each kind, at most 100. */
+  readonly preKeys?: number;
+}
+
+/**
+ * Makes an account, or goes on with one that was begun: everything secret is in the database before the first request
+ * leaves, so a lost answer (or a killed process) is answered by the same request again, which the relay replays.
+ * @throws CannotDo `already_joined`, RelayRefused `bad_invite`, RelayUnreachable (then: the same call again)
+ */
+export async function register(deps: RegistrationDeps, invite: Invite, name: string): Promise<Account> {
+  const { store, onStep } = deps;
+  let account = await store.account();
+  if (account?.accountId) throw new CannotDo('already_joined', 'this data directory belongs to an account already: choose another one for a new account');
+  if (account === null) {
+    onStep?.('keys');
+    await store.write(await newAccount(deps, invite, name));
+  } else {
+    await store.write([store.useInvite(invite.relayUrl, invite.trustRoot, invite.code, checkedName(name))]);
+  }
+  account = await stored(store);
+  onStep?.('request');
+  const accountId = await submit(deps.api(account.relayUrl), account, store);
+  await store.write([store.registered(accountId)]);
+  onStep?.('registered');
+  return stored(store);
+}
+
+function checkedName(name: string): string {
+  const trimmed = name.trim();
+  if (trimmed.length === 0 || trimmed.length > LONGEST_NAME) throw new CannotDo('bad_name', `a name has 1 to ${LONGEST_NAME} characters`);
+  return trimmed;
+}
+
+async function stored(store: Store): Promise<Account> {
+  const account = await store.account();
+  if (!account) throw new CannotDo('not_joined', 'there is no account here yet: join with an invite first');
+  return account;
+}
+
+/** All of it in one transaction. Ids: 1 signed, 1 last resort, then the one-time keys, from one counter. */
+async function newAccount(deps: RegistrationDeps, invite: Invite, name: string): Promise<readonly Statement[]> {
+  const { store, engine, random, clock, preKeys: count = 100 } = deps;
+  const now = clock.now();
+  const { identity, publicKey } = await engine.generateIdentity();
+  const signed = await engine.generateSignedPreKey(identity, 1, now);
+  const [lastResort] = await engine.generateKyberPreKeys(identity, 1, 1, now);
+  if (!lastResort) throw new Error('the engine made no key');
+  const preKeys = await engine.generatePreKeys(2, count);
+  const kyberPreKeys = await engine.generateKyberPreKeys(identity, 2, count, now);
+  const [high = 0, low = 0] = random.bytes(2);
+  return [
+    store.createAccount({
+      relayUrl: invite.relayUrl,
+      trustRoot: invite.trustRoot,
+      inviteCode: invite.code,
+      name: checkedName(name),
+      secret: random.bytes(32),
+      recoveryCode: random.bytes(32),
+      identity,
+      identityKey: publicKey,
+      registrationId: 1 + (((high << 8) | low) % 0x3fff),
+      contactAccessKey: random.bytes(16),
+      nextKeyId: 2 + count,
+    }),
+    store.addPreKey({ ...signed, kind: 'signed' }),
+    store.addPreKey({ ...lastResort, kind: 'kyber_last_resort' }),
+    ...preKeys.map((key) => store.addPreKey({ ...key, kind: 'ec', signature: null })),
+    ...kyberPreKeys.map((key) => store.addPreKey({ ...key, kind: 'kyber' })),
+  ];
+}
+
+export function signedPart(key: StoredPreKey | undefined): SignedPublicKeyPart {
+  if (!key?.signature) throw new Error('a stored key has no signature');
+  return { id: key.id, publicKey: key.publicKey, signature: key.signature };
+}
+
+async function submit(api: IdentifiedApi, account: Account, store: Store): Promise<string> {
+  const [signed] = await store.preKeys('signed');
+  const [lastResort] = await store.preKeys('kyber_last_resort');
+  try {
+    return await api.register(account.inviteCode, {
+      tokenHash: sha256(account.secret),
+      recoveryHash: sha256(account.recoveryCode),
+      identityKey: account.identityKey,
+      registrationId: account.registrationId,
+      signedPreKey: signedPart(signed),
+      lastResortKyberPreKey: signedPart(lastResort),
+      preKeys: await store.preKeys('ec'),
+      kyberPreKeys: (await store.preKeys('kyber')).map(signedPart),
+      contactAccessHash: sha256(account.contactAccessKey),
+    });
+  } catch (error) {
+    if (error instanceof RelayRefused && error.code === 'bad_invite') {
+      throw new CannotDo('bad_invite', 'the relay does not take this invite: it was used, has expired, or is mistyped. Ask the operator for a new one and join again with it');
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,458 @@
+/**
+ * A relay in memory, on a real port of this machine. It follows docs/protocol.md and passes the same contract suite as the
+ * real one (contract.ts). What a real relay does over time (expiry, limits) it does not do.
+ */
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import * as signal from '@signalapp/libsignal-client';
+import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
+
+import { BODY_SIZES } from '../../src/core/padding.ts';
+import { isUuid, timeOf } from '../../src/core/uuid.ts';
+
+type Json = Record<string, unknown>;
+
+export interface SignedKey {
+  id: number;
+  public_key: string;
+  signature?: string;
+}
+
+interface Waiting {
+  id: string;
+  at: number;
+  body: string;
+}
+
+interface FakeAccount {
+  id: string;
+  tokenHash: string;
+  identityKey: string;
+  registrationId: number;
+  signed: SignedKey;
+  lastResort: SignedKey;
+  prekeys: SignedKey[];
+  kyber: SignedKey[];
+  accessHash: string;
+  mailbox: Waiting[];
+  session: MailboxSession | null;
+}
+
+interface MailboxSession {
+  socket: WebSocket;
+  inFlight: Set<string>;
+  drained: boolean;
+}
+
+class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string) {
+    super(code);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+class BadFrame extends Error {}
+
+const bytes = (text: unknown): Buffer => {
+  if (typeof text !== 'string' || !/^[A-Za-z0-9_-]*={0,2}$/.test(text)) throw new BadFrame('base64url');
+  return Buffer.from(text, 'base64url');
+};
+const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('base64url');
+const u32 = (value: number): Buffer => {
+  const buffer = Buffer.alloc(4);
+  buffer.writeUInt32BE(value);
+  return buffer;
+};
+
+/** Refuses fields that are unknown, missing or of another size: what the relay's frames do. */
+function shape(value: unknown, fields: Record<string, (field: unknown) => boolean>, optional: readonly string[] = []): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new BadFrame('object');
+  const object = value as Json;
+  for (const name of Object.keys(object)) if (!(name in fields)) throw new BadFrame(`unknown ${name}`);
+  for (const [name, check] of Object.entries(fields)) {
+    if (object[name] === undefined && optional.includes(name)) continue;
+    if (!check(object[name])) throw new BadFrame(name);
+  }
+  return object;
+}
+const b64 = (size: number) => (field: unknown) => bytes(field).length === size;
+const integer = (least: number, most: number) => (field: unknown) => Number.isSafeInteger(field) && (field as number) >= least && (field as number) <= most;
+const uuid = (field: unknown) => typeof field === 'string' && isUuid(field);
+const listOf = (check: (item: unknown) => boolean, least: number, most: number) => (field: unknown) =>
+  Array.isArray(field) && field.length >= least && field.length <= most && field.every(check);
+const ecKey = (field: unknown) => Boolean(shape(field, { id: integer(1, 0xffffff), public_key: b64(33) }));
+const signedKey = (size: number) => (field: unknown) =>
+  Boolean(shape(field, { id: integer(1, 0xffffff), public_key: b64(size), signature: b64(64) }));
+
+export class FakeRelay {
+  url = '';
+  readonly #server = http.createServer((request, response) => void this.#http(request, response));
+  readonly #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 98_304 });
+  readonly #trust = signal.PrivateKey.generate();
+  readonly #serverKey = signal.PrivateKey.generate();
+  readonly #serverCertificate = signal.ServerCertificate.new(1, this.#serverKey.getPublicKey(), this.#trust);
+  readonly #accounts = new Map<string, FakeAccount>();
+  readonly #invites = new Map<string, string | null>();
+
+  /** Seconds added to the relay's clock. */
+  clockAheadS = 0;
+  certificateLifeS = 86_400;
+  mailboxLimit = 1000;
+  /** Each entry is used up by one request or post. */
+  readonly faults = {
+    /** The relay acts, and the connection breaks before the answer. By path prefix. */
+    loseAnswerOf: [] as string[],
+    /** Posts stored and not answered: the session is cut. */
+    loseNextPosts: 0,
+    /** Refusals given out before anything is looked at. */
+    refuse: [] as { code: string; retryAfterS?: number }[],
+  };
+  /** What happened on the wire, for tests that assert on it. */
+  readonly log = { posts: [] as { session: number; to: string; id: string; body: string }[], acked: [] as string[], requests: [] as string[] };
+  #postSessions = 0;
+
+  static async start(): Promise<FakeRelay> {
+    const relay = new FakeRelay();
+    relay.#server.on('upgrade', (request, socket, head) => {
+      try {
+        const path = request.url ?? '';
+        if (path === '/v1/mailbox') {
+          const account = relay.#bearer(request);
+          relay.#sockets.handleUpgrade(request, socket, head, (webSocket) => relay.#mailbox(account, webSocket));
+        } else if (path === '/v1/post') {
+          if (request.headers.authorization !== undefined) throw new Problem(400, 'identified_on_anonymous_lane');
+          relay.#sockets.handleUpgrade(request, socket, head, (webSocket) => relay.#post(webSocket));
+        } else throw new Problem(404, 'not_found');
+      } catch (error) {
+        const status = error instanceof Problem ? error.status : 500;
+        socket.end(`HTTP/1.1 ${status} No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      }
+    });
+    await new Promise<void>((resolve) => relay.#server.listen(0, '127.0.0.1', resolve));
+    relay.url = `http://127.0.0.1:${(relay.#server.address() as AddressInfo).port}`;
+    return relay;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets.clients) socket.terminate();
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  get trustRoot(): string {
+    return Buffer.from(this.#trust.getPublicKey().serialize()).toString('base64url');
+  }
+
+  now(): number {
+    return Math.floor(Date.now() / 1000) + this.clockAheadS;
+  }
+
+  invite(): string {
+    const code = randomBytes(18).toString('base64url');
+    this.#invites.set(code, null);
+    return `${this.url}/join#c=${code}&t=${this.trustRoot}`;
+  }
+
+  account(id: string): FakeAccount {
+    const account = this.#accounts.get(id);
+    if (!account) throw new Error('no such account');
+    return account;
+  }
+
+  accounts(): readonly FakeAccount[] {
+    return [...this.#accounts.values()];
+  }
+
+  /** Ends the mailbox session of an account, as a restart or another session would. */
+  endMailbox(id: string, code: number): void {
+    this.account(id).session?.socket.close(code);
+  }
+
+  tellPrekeysLow(id: string): void {
+    const account = this.account(id);
+    this.#say(account.session?.socket, { type: 'prekeys_low', prekeys: account.prekeys.length, kyber_prekeys: account.kyber.length });
+  }
+
+  #say(socket: WebSocket | undefined, frame: Json): void {
+    socket?.send(JSON.stringify(frame));
+  }
+
+  // --- HTTP
+
+  async #http(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const path = request.url ?? '';
+    this.log.requests.push(`${request.method} ${path}`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    let status = 200;
+    let body: Json;
+    try {
+      [status, body] = this.#route(request, path, Buffer.concat(chunks).toString('utf8'));
+    } catch (error) {
+      const problem = error instanceof Problem ? error : new Problem(400, 'bad_request');
+      status = problem.status;
+      body = { type: 'about:blank', title: problem.code, status, code: problem.code };
+    }
+    const lost = this.faults.loseAnswerOf.findIndex((prefix) => path.startsWith(prefix));
+    if (lost >= 0) {
+      this.faults.loseAnswerOf.splice(lost, 1);
+      request.socket.destroy();
+      return;
+    }
+    response.writeHead(status, { 'Content-Type': status < 400 ? 'application/json' : 'application/problem+json' });
+    response.end(JSON.stringify(body));
+  }
+
+  #bearer(request: http.IncomingMessage): FakeAccount {
+    const [, id = '', secret = ''] = /^Bearer ([0-9a-f-]{36})\.([A-Za-z0-9_-]+)$/.exec(request.headers.authorization ?? '') ?? [];
+    const account = this.#accounts.get(id);
+    if (!account || account.tokenHash !== sha256(bytes(secret))) throw new Problem(401, 'unauthorized');
+    return account;
+  }
+
+  #route(request: http.IncomingMessage, path: string, text: string): [number, Json] {
+    const call = `${request.method} ${path}`;
+    const taken = /^POST \/v1\/prekeys\/([^/]+)\/take$/.exec(call);
+    if (taken || path === '/v1/relay') {
+      if (request.headers.authorization !== undefined) throw new Problem(400, 'identified_on_anonymous_lane');
+    }
+    if (taken) return [200, this.#take(taken[1] ?? '', request.headers['access-key'])];
+    switch (call) {
+      case 'GET /v1/relay':
+        return [200, { name: 'sottovoce', version: '0', protocol: 1, trust_root: this.trustRoot, now: this.now(), limits: {} }];
+      case 'POST /v1/accounts':
+        return [201, { account_id: this.#register(request, JSON.parse(text)) }];
+      case 'GET /v1/keys':
+        return [200, this.#counts(this.#bearer(request))];
+      case 'PUT /v1/keys':
+        return [200, this.#putKeys(this.#bearer(request), JSON.parse(text))];
+      case 'GET /v1/sender-certificate': {
+        const { id, identityKey } = this.#bearer(request);
+        const expires = (this.now() + this.certificateLifeS) * 1000;
+        const key = signal.PublicKey.deserialize(bytes(identityKey));
+        const certificate = signal.SenderCertificate.new(id, null, 1, key, expires, this.#serverCertificate, this.#serverKey);
+        return [200, { certificate: Buffer.from(certificate.serialize()).toString('base64url'), expires_at: Math.floor(expires / 1000) }];
+      }
+      default:
+        throw new Problem(404, 'not_found');
+    }
+  }
+
+  #checkSigned(identity: string, keys: readonly SignedKey[]): void {
+    const key = signal.PublicKey.deserialize(bytes(identity));
+    for (const signed of keys) if (!key.verify(bytes(signed.public_key), bytes(signed.signature))) throw new Problem(422, 'bad_signature');
+  }
+
+  #register(request: http.IncomingMessage, value: unknown): string {
+    const code = /^Invite (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    const body = shape(
+      value,
+      {
+        token_hash: b64(32),
+        recovery_hash: b64(32),
+        phone_token: b64(32),
+        identity_key: b64(33),
+        registration_id: integer(1, 0x3fff),
+        signed_prekey: signedKey(33),
+        last_resort_kyber_prekey: signedKey(1569),
+        prekeys: listOf(ecKey, 0, 100),
+        kyber_prekeys: listOf(signedKey(1569), 0, 100),
+        access: (field) => Boolean(shape(field, { contact: b64(32), number: b64(32) }, ['number'])),
+      },
+      ['phone_token'],
+    );
+    const prekeys = body['prekeys'] as SignedKey[];
+    const kyber = body['kyber_prekeys'] as SignedKey[];
+    const identityKey = body['identity_key'] as string;
+    const signed = body['signed_prekey'] as SignedKey;
+    const lastResort = body['last_resort_kyber_prekey'] as SignedKey;
+    for (const list of [prekeys, kyber]) if (new Set(list.map((key) => key.id)).size !== list.length) throw new Problem(400, 'bad_request');
+    if (!this.#invites.has(code)) throw new Problem(401, 'bad_invite');
+    const used = this.#accounts.get(this.#invites.get(code) ?? '');
+    if (used) {
+      if (used.identityKey === identityKey && used.tokenHash === body['token_hash']) return used.id;
+      throw new Problem(401, 'bad_invite');
+    }
+    this.#checkSigned(identityKey, [signed, lastResort, ...kyber]);
+    const account: FakeAccount = {
+      id: randomUUID(),
+      tokenHash: body['token_hash'] as string,
+      identityKey,
+      registrationId: body['registration_id'] as number,
+      signed,
+      lastResort,
+      prekeys,
+      kyber,
+      accessHash: (body['access'] as Json)['contact'] as string,
+      mailbox: [],
+      session: null,
+    };
+    this.#accounts.set(account.id, account);
+    this.#invites.set(code, account.id);
+    return account.id;
+  }
+
+  #counts(account: FakeAccount): Json {
+    const { identityKey, signed, lastResort } = account;
+    const digest = sha256(
+      Buffer.concat([bytes(identityKey), u32(signed.id), bytes(signed.public_key), u32(lastResort.id), bytes(lastResort.public_key)]),
+    );
+    return { prekeys: account.prekeys.length, kyber_prekeys: account.kyber.length, digest };
+  }
+
+  #putKeys(account: FakeAccount, value: unknown): Json {
+    const body = shape(
+      value,
+      {
+        signed_prekey: signedKey(33),
+        last_resort_kyber_prekey: signedKey(1569),
+        prekeys: listOf(ecKey, 0, 100),
+        kyber_prekeys: listOf(signedKey(1569), 0, 100),
+        replace: (field) => typeof field === 'boolean',
+      },
+      ['signed_prekey', 'last_resort_kyber_prekey', 'prekeys', 'kyber_prekeys', 'replace'],
+    ) as { signed_prekey?: SignedKey; last_resort_kyber_prekey?: SignedKey; prekeys?: SignedKey[]; kyber_prekeys?: SignedKey[]; replace?: boolean };
+    const { signed_prekey: signed, last_resort_kyber_prekey: lastResort, prekeys = [], kyber_prekeys: kyber = [] } = body;
+    this.#checkSigned(account.identityKey, [...kyber, ...(signed ? [signed] : []), ...(lastResort ? [lastResort] : [])]);
+    const merged = (held: SignedKey[], more: SignedKey[]): SignedKey[] => {
+      const base = body.replace ? [] : held;
+      return [...base, ...more.filter((key) => !base.some(({ id }) => id === key.id))];
+    };
+    const [nextPrekeys, nextKyber] = [merged(account.prekeys, prekeys), merged(account.kyber, kyber)];
+    if (nextPrekeys.length > 200 || nextKyber.length > 200) throw new Problem(409, 'too_many_prekeys');
+    Object.assign(account, { prekeys: nextPrekeys, kyber: nextKyber }, signed && { signed }, lastResort && { lastResort });
+    return this.#counts(account);
+  }
+
+  #opens(id: unknown, access: unknown): FakeAccount | null {
+    const account = this.#accounts.get(id as string);
+    return account && sha256(bytes(access)) === account.accessHash ? account : null;
+  }
+
+  #take(id: string, accessKey: unknown): Json {
+    const account = this.#opens(id, accessKey);
+    if (!account) throw new Problem(401, 'no_access');
+    const kyber = account.kyber.shift() ?? account.lastResort;
+    return {
+      identity_key: account.identityKey,
+      registration_id: account.registrationId,
+      signed_prekey: account.signed,
+      prekey: account.prekeys.shift() ?? null,
+      kyber_prekey: kyber,
+    };
+  }
+
+  // --- sockets
+
+  #session(socket: WebSocket, onFrame: (frame: Json) => void): void {
+    this.#say(socket, { type: 'hello', protocol: 1, now: this.now(), ping_every_s: 25, answer_within_s: 10 });
+    socket.on('error', () => undefined);
+    socket.on('message', (data, isBinary) => {
+      try {
+        if (isBinary) throw new BadFrame('binary');
+        const frame = JSON.parse((data as Buffer).toString('utf8')) as Json;
+        if (frame['type'] === 'ping' || frame['type'] === 'pong') {
+          const { n } = shape(frame, { type: () => true, n: integer(0, Number.MAX_SAFE_INTEGER) });
+          if (frame['type'] === 'ping') this.#say(socket, { type: 'pong', n });
+        } else onFrame(frame);
+      } catch {
+        socket.close(4400, 'bad_frame');
+      }
+    });
+  }
+
+  #mailbox(account: FakeAccount, socket: WebSocket): void {
+    account.session?.socket.close(4409, 'superseded');
+    const session: MailboxSession = { socket, inFlight: new Set(), drained: false };
+    account.session = session;
+    socket.on('close', () => {
+      if (account.session === session) account.session = null;
+    });
+    this.#session(socket, (frame) => {
+      const { ids } = shape(frame, { type: (type) => type === 'ack', ids: listOf(uuid, 1, 256) }) as { ids: string[] };
+      if (account.session !== session) return; // superseded: its acks delete nothing
+      this.log.acked.push(...ids);
+      account.mailbox = account.mailbox.filter(({ id }) => !ids.includes(id));
+      for (const id of ids) session.inFlight.delete(id);
+      this.#deliver(account);
+    });
+    this.#deliver(account);
+  }
+
+  #deliver(account: FakeAccount): void {
+    const { session } = account;
+    if (!session) return;
+    const due = account.mailbox.filter(({ id }) => !session.inFlight.has(id)).slice(0, 256 - session.inFlight.size);
+    for (let page = takePage(due); page.length > 0; page = takePage(due)) {
+      for (const { id } of page) session.inFlight.add(id);
+      this.#say(session.socket, { type: 'deliver', envelopes: page as unknown as Json[] });
+    }
+    if (!session.drained && account.mailbox.every(({ id }) => session.inFlight.has(id))) {
+      session.drained = true;
+      this.#say(session.socket, { type: 'drained' });
+    }
+  }
+
+  #post(socket: WebSocket): void {
+    this.#postSessions += 1;
+    const session = this.#postSessions;
+    const envelope = (field: unknown): boolean =>
+      Boolean(shape(field, { id: uuid, to: uuid, access: b64(16), body: (body) => bytes(body).length <= 65_536 }));
+    this.#session(socket, (frame) => {
+      if (frame['type'] === 'signal') {
+        const fields = { type: () => true, id: uuid, to: uuid, access: b64(16), body: (body: unknown) => BODY_SIZES.includes(bytes(body).length), ttl_s: integer(1, 60) };
+        const { id } = shape(frame, fields);
+        this.#say(socket, { type: 'posted', ids: [id] });
+        return;
+      }
+      const { envelopes } = shape(frame, { type: (type) => type === 'post', envelopes: listOf(envelope, 1, 32) }) as {
+        envelopes: { id: string; to: string; access: string; body: string }[];
+      };
+      if (new Set(envelopes.map(({ id }) => id)).size !== envelopes.length) throw new BadFrame('an id twice');
+      const posted: string[] = [];
+      for (const post of envelopes) {
+        this.log.posts.push({ session, to: post.to, id: post.id, body: post.body });
+        const refusal = this.faults.refuse.shift() ?? this.#store(post);
+        if (refusal) this.#say(socket, { type: 'refused', id: post.id, code: refusal.code, retry_after_s: refusal.retryAfterS ?? null, now: this.now() });
+        else posted.push(post.id);
+      }
+      if (this.faults.loseNextPosts > 0) {
+        this.faults.loseNextPosts -= 1;
+        socket.terminate();
+      } else if (posted.length > 0) this.#say(socket, { type: 'posted', ids: posted });
+    });
+  }
+
+  #store(post: { id: string; to: string; access: string; body: string }): { code: string; retryAfterS?: number } | null {
+    const account = this.#opens(post.to, post.access);
+    if (!account) return { code: 'no_access' };
+    if (!BODY_SIZES.includes(bytes(post.body).length)) return { code: 'bad_size' };
+    const skew = timeOf(post.id) / 1000 - this.now();
+    if (post.id[14] !== '7' || skew < -48 * 3_600 || skew > 3_600) return { code: 'clock_skew' };
+    const there = account.mailbox.find(({ id }) => id === post.id);
+    if (there) return there.body === post.body ? null : { code: 'conflict' };
+    if (account.mailbox.length >= this.mailboxLimit) return { code: 'mailbox_full', retryAfterS: 60 };
+    account.mailbox.push({ id: post.id, at: this.now(), body: post.body });
+    this.#deliver(account);
+    return null;
+  }
+}
+
+/** At most 64 envelopes and 256 KiB a frame. */
+function takePage(due: Waiting[]): Waiting[] {
+  let size = 100;
+  const page: Waiting[] = [];
+  for (let next = due[0]; next && page.length < 64 && size + next.body.length + 120 <= 262_144; next = due[0]) {
+    size += next.body.length + 120;
+    page.push(next);
+    due.shift();
+  }
+  return page;
+}
