@@ -1,0 +1,91 @@
+# Two commands do everything: `make run` and `make test`. Both set up first what is missing; `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIND ?= 127.0.0.1
+PORT ?= 8000
+PYTHON ?=
+UPGRADE ?=
+
+BIN := .venv/bin
+# Stamps lie inside what they stand for, so removing a directory is enough to have it made again.
+PYTHON_READY := .venv/ready
+CLIENT_READY := mobile/node_modules/.ready
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+# -- set-up ----------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(PYTHON_READY) $(CLIENT_READY) ## install what the other commands need (done once, and again when a lock file changes)
+
+$(PYTHON_READY): requirements.lock pyproject.toml scripts/make_venv.sh
+	@PYTHON="$(PYTHON)" scripts/make_venv.sh
+	@echo "Installing the relay's packages, each checked against its hash in requirements.lock ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "The relay is installed."
+
+$(CLIENT_READY): mobile/package.json mobile/package-lock.json mobile/.npmrc scripts/check_node.sh
+	@scripts/check_node.sh
+	@echo "Installing the client's packages (a few minutes the first time) ..."
+	@cd mobile && CI=1 npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+	@echo "The client is installed."
+
+# -- use -------------------------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: $(PYTHON_READY) ## start a relay here and show an invite (PORT=8000 BIND=127.0.0.1)
+	@exec $(BIN)/python -m relay.try_out --bind $(BIND) --port $(PORT)
+
+.PHONY: demo
+demo: setup ## two people write to each other through a relay of their own, in one minute
+	@exec $(BIN)/python -m tests.demo
+
+# -- checks ----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## run every check: lint, client, relay, demo
+	@scripts/stages.sh lint test-client test-relay demo
+
+.PHONY: lint
+lint: $(PYTHON_READY) ## style and types of the Python code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: test-client
+test-client: $(CLIENT_READY) ## types, style and tests of the client core, under Node
+	cd mobile && npm run --silent typecheck
+	cd mobile && npm run --silent lint
+	cd mobile && npm test --silent
+
+.PHONY: test-relay
+test-relay: setup ## tests of the relay (some of them ask libsignal under Node)
+	$(BIN)/pytest
+
+.PHONY: format
+format: $(PYTHON_READY) ## rewrite the Python code in the house style
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# -- dependencies ----------------------------------------------------------------------------------------------------
+
+.PHONY: lock
+lock: $(PYTHON_READY) ## write both lock files again after a change of dependencies (UPGRADE=1 takes newer versions)
+	@test -x .make/uv/bin/uv || { $(BIN)/python -m venv .make/uv && .make/uv/bin/pip install --quiet uv; }
+	.make/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra embedded --group dev --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	cd mobile && npm $(if $(UPGRADE),update,install) --package-lock-only --no-audit --no-fund --loglevel=error
+
+.PHONY: clean
+clean: ## remove everything that was installed or built; var/ (keys and mail of `make run`) stays
+	rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .hypothesis mobile/node_modules mobile/dist mobile/coverage
+	find relay nursery_tasks tests -name __pycache__ -prune -exec rm -rf {} +
