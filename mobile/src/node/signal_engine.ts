@@ -87,16 +87,15 @@ class Identity extends signal.IdentityKeyStore {
   }
 }
 
-class MissingPreKey extends Error {}
-
-function need(record: Uint8Array | undefined): Uint8Array {
-  if (!record) throw new MissingPreKey('a prekey the message names is not here');
-  return record;
-}
-
 /** The prekeys of one message. libsignal wants three stores; nothing is ever saved through them. */
 function preKeyStores(keys: DecryptionKeys) {
-  const used: { preKeyId: number | null; kyber: Decrypted['usedKyber'] } = { preKeyId: null, kyber: null };
+  const used: { preKeyId: number | null; kyber: Decrypted['usedKyber']; missing: boolean } = { preKeyId: null, kyber: null, missing: false };
+  // libsignal wraps what a store throws in an error of its own, so what was missing is noted beside it.
+  const need = (record: Uint8Array | undefined): Uint8Array => {
+    used.missing ||= !record;
+    if (!record) throw new Error('a prekey the message names is not here');
+    return record;
+  };
   class Ec extends signal.PreKeyStore {
     async savePreKey(): Promise<void> {}
     async getPreKey(): Promise<signal.PreKeyRecord> {
@@ -124,9 +123,8 @@ function preKeyStores(keys: DecryptionKeys) {
   return { used, ec: new Ec(), signed: new Signed(), kyber: new Kyber() };
 }
 
-/** libsignal's errors, and what its stores threw, as the engine's few codes. What is neither is a fault of this machine and stays what it is. */
+/** libsignal's errors as the engine's few codes. What is none of them is a fault of this machine and stays what it is. */
 function verdict(error: unknown, otherwise: EngineErrorCode): unknown {
-  if (error instanceof MissingPreKey) return new EngineError('missing_prekey', error.message);
   if (!(error instanceof signal.LibSignalErrorBase)) return error;
   // The library's own words may name addresses and counters; they stay out of what is stored and logged.
   if (error.code === signal.ErrorCode.DuplicatedMessage) return new EngineError('duplicate', 'this message was read before');
@@ -237,10 +235,15 @@ export class NodeSignalEngine implements SignalEngine {
     return judged('undecryptable', async () => {
       const { session, identity, remote } = addresses(peer);
       const { used, ec, signed, kyber } = preKeyStores(keys);
-      const plaintext =
-        message.type === 3
-          ? await signal.signalDecryptPreKey(signal.PreKeySignalMessage.deserialize(message.body), remote, session, identity, ec, signed, kyber)
-          : await signal.signalDecrypt(signal.SignalMessage.deserialize(message.body), remote, session, identity);
+      let plaintext: Uint8Array;
+      try {
+        plaintext =
+          message.type === 3
+            ? await signal.signalDecryptPreKey(signal.PreKeySignalMessage.deserialize(message.body), remote, session, identity, ec, signed, kyber)
+            : await signal.signalDecrypt(signal.SignalMessage.deserialize(message.body), remote, session, identity);
+      } catch (error) {
+        throw used.missing ? new EngineError('missing_prekey', 'a prekey the message names is not here') : error;
+      }
       return { plaintext, session: session.saved, peerIdentity: identity.saved, usedPreKeyId: used.preKeyId, usedKyber: used.kyber };
     });
   }
