@@ -202,8 +202,11 @@ class App:
     async def _settled(self, mailbox: Socket) -> None:
         """Waits until the relay holds nothing of ours any more."""
         with trio.fail_after(PATIENCE_S):
-            while (await call(self.url, "GET", "/v1/account", None, self.bearer)).json()["waiting_envelopes"]:
-                await trio.sleep(0.05)  # noqa: ASYNC110  # it happens in another process
+            while True:
+                held = (await call(self.url, "GET", "/v1/account", None, self.bearer)).json()
+                if not held["waiting_envelopes"]:
+                    return
+                await trio.sleep(0.05)
 
     def envelope(self, body: bytes | None = None, **overrides: object) -> dict[str, Any]:
         """An envelope to this member."""

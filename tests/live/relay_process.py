@@ -36,7 +36,7 @@ class RelayProcess:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.listener.getsockname()[0]}:{self.port}"
 
     def start(self) -> None:
         """Starts it and waits until it is ready."""
@@ -96,11 +96,11 @@ class RelayProcess:
 
 @contextlib.contextmanager
 def running_relay(
-    directory: Path, *options: str, database_url: str | None = None, **settings: object
+    directory: Path, *options: str, database_url: str | None = None, address: str = "127.0.0.1", **settings: object
 ) -> Iterator[RelayProcess]:
     """A started relay; killed at the end. Without `database_url` it has an embedded PostgreSQL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with socket.create_server((address, 0)) as listener:
+        url = f"http://{address}:{listener.getsockname()[1]}"
         named = {"var_directory": directory / "var", "public_url": url, **settings}
         if database_url is not None:
             named["database_url"] = database_url
