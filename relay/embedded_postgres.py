@@ -8,10 +8,11 @@ each worker of `hypercorn -w N`, and a `relay` command typed beside a running re
 
 How they share it
 -----------------
-Three files are locked with flock(2), which the kernel releases when a process dies, however it dies:
+Files are locked with flock(2), which the kernel releases when a process dies, however it dies:
 
 `turn.lock`    exclusive, held for the moment somebody enters, leaves or restarts the server: one at a time.
 `users.lock`   shared, held by every process inside the block. Whoever can lock it exclusively is alone.
+`guard.lock`   shared, held by them too. The guard waits to lock it exclusively.
 `server.lock`  exclusive, inherited by the postmaster and so by all its backends. It is free exactly when no process of
                the server is left. A pid file cannot say that: pids are reused, mean nothing in another container, and
                stay "alive" as zombies.
@@ -22,10 +23,14 @@ new one started.
 
 *Leaving* takes the turn. Alone: stop the server and wait until its last process is gone. Not alone: leave it running.
 So the server is a child of the process that started it but does not depend on it, and the last one out stops it, be it
-worker, command or Ctrl-C. After SIGKILL of everybody the server goes on alone, harmlessly, and the next start replaces it.
+worker, command or Ctrl-C.
 
-*While inside* each user watches the postmaster. If it dies (the kernel's out-of-memory killer, say) the users take turns;
-the first starts it again on the same socket, the others find it running.
+*Being killed* leaves the locks to the kernel. When the last user is gone without having stopped the server, the guard
+(relay.postgres_guard, a small process that was started with it) does so. If that was killed too, the server goes on
+alone, harmlessly, and the next start replaces it.
+
+*While inside* each user watches the postmaster. If it dies (the kernel's out-of-memory killer, say) the users take
+turns; the first starts it again on the same socket, the others find it running.
 
 Two postmasters can never share the data: one starts only while holding `server.lock`, and PostgreSQL's own pid file is
 checked besides, for a server that somebody started by hand.
@@ -53,11 +58,11 @@ import logging
 import os
 import pwd
 import shutil
-import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -73,8 +78,14 @@ from relay.postgres_files import (
     is_postmaster_of,
     make_private_directory,
     open_log,
-    send_signal,
     sync_directory,
+)
+from relay.postgres_guard import (
+    FAST_STOP_DEADLINE_S,
+    IMMEDIATE_STOP_DEADLINE_S,
+    is_gone,
+    postmaster_of,
+    stop_server,
 )
 
 __all__ = ["SETTINGS", "EmbeddedPostgresError", "private_postgres"]
@@ -82,10 +93,9 @@ __all__ = ["SETTINGS", "EmbeddedPostgresError", "private_postgres"]
 log = logging.getLogger(__name__)
 
 START_DEADLINE_S = 120  # replaying the log after a crash is part of a start; it is bounded by max_wal_size
-FAST_STOP_DEADLINE_S = 20  # SIGINT: disconnect everybody, write a checkpoint
-IMMEDIATE_STOP_DEADLINE_S = 10  # SIGQUIT: no checkpoint, the next start replays the log; nothing committed is lost
 POLL_EVERY_S = 0.02  # of locks and of the pid file, which cannot be waited for
 LONGEST_RESTART_PAUSE_S = 30
+GUARD_ENDS_WITHIN_S = 1.0
 LONGEST_SOCKET_DIRECTORY = 90  # sun_path takes 107 bytes, and PostgreSQL appends "/.s.PGSQL.5432.lock"
 
 SETTINGS: Mapping[str, str] = {
@@ -147,7 +157,7 @@ async def private_postgres(directory: Path, *, settings: Mapping[str, str] | Non
                 failure = error  # raised outside of the nursery, which would wrap it in a group
             nursery.cancel_scope.cancel()
     finally:
-        # Shielded: a cancelled relay still has a server to stop. `stop` has deadlines.
+        # Shielded: a cancelled relay still has a server to stop. Stopping has deadlines.
         with trio.CancelScope(shield=True):
             await server.leave()
     if failure is not None:
@@ -182,6 +192,7 @@ def _prepare(directory: Path, settings: Mapping[str, str]) -> _Server:
         owner=owner,
         turn_lock=Lock(directory / "turn.lock", owner),
         users_lock=Lock(directory / "users.lock", owner),
+        guard_lock=Lock(directory / "guard.lock", owner),
     )
 
 
@@ -196,7 +207,9 @@ class _Server:
     owner: Owner | None  # of the files that we make beside the data
     turn_lock: Lock
     users_lock: Lock
-    child: trio.Process | None = field(default=None)  # the postmaster, if it was this process that started it
+    guard_lock: Lock
+    child: trio.Process | None = None  # the postmaster, if it was this process that started it
+    guard: trio.Process | None = None
 
     @property
     def data(self) -> Path:
@@ -215,11 +228,14 @@ class _Server:
     async def enter(self) -> None:
         async with self._turn():
             alone = self.users_lock.try_exclusive()
-            if alone and not self._is_gone():
+            if alone and not is_gone(self.directory):
                 log.warning("a PostgreSQL of an earlier relay still runs; replacing it")
                 await self._stop_server()
             await self._ensure_server()
             self.users_lock.share()
+            self.guard_lock.share()
+            if self.child is not None:
+                await self._start_guard()
 
     async def keep_running(self) -> None:
         """Notice the server's death and start it again."""
@@ -240,15 +256,20 @@ class _Server:
 
     async def leave(self) -> None:
         """Stop the server if nobody else uses it. Gives up our locks whatever happens."""
+        stopped = False
         try:
             async with self._turn():
                 if self.users_lock.try_exclusive():
                     await self._stop_server()
+                    stopped = True
         except EmbeddedPostgresError as error:
             log.error("%s", error)
         finally:
-            self.users_lock.close()
-            self.turn_lock.close()
+            for lock in (self.users_lock, self.guard_lock, self.turn_lock):
+                lock.close()
+        if stopped and self.guard is not None:
+            with trio.move_on_after(GUARD_ENDS_WITHIN_S):
+                await self.guard.wait()  # it sees that there is nothing left to guard; this reaps it
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -301,6 +322,21 @@ class _Server:
                 )
         except OSError as error:
             raise EmbeddedPostgresError(f"cannot start PostgreSQL in {self.directory}: {error.strerror}") from error
+
+    async def _start_guard(self) -> None:
+        """Once a server; harmless if there is one already."""
+        package = Path(__file__).parent.parent
+        with open_log(self.log_path, self.owner) as output:
+            self.guard = await trio.lowlevel.open_process(
+                # -S: without site-packages, of which it needs nothing, it starts faster and stays smaller.
+                [sys.executable, "-S", "-P", "-m", "relay.postgres_guard", str(self.directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
+                env={"LC_ALL": "C", "PYTHONPATH": str(package)},
+            )
 
     async def _make_cluster(self, binaries: Path, lock: Lock) -> None:
         """initdb beside the place, then one rename: whoever is killed on the way leaves nothing that looks finished."""
@@ -362,61 +398,29 @@ class _Server:
         for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
             (self.socket_directory / name).unlink(missing_ok=True)
 
-    # -- stopping --
-
-    async def _stop_server(self) -> None:
-        """Fast shutdown, then an immediate one. Returns when the last process of the server is gone."""
-        for number, patience_s in ((signal.SIGINT, FAST_STOP_DEADLINE_S), (signal.SIGQUIT, IMMEDIATE_STOP_DEADLINE_S)):
-            told: int | None = None
-            with trio.move_on_after(patience_s):
-                while not self._is_gone():
-                    # The pid is looked up each time: a server that was just starting has not written it yet.
-                    pid = self._postmaster()
-                    if pid is not None and pid != told:
-                        told = pid
-                        send_signal(pid, number)
-                        send_signal(pid, signal.SIGCONT)  # a stopped process would not even hear SIGQUIT
-                    await trio.sleep(POLL_EVERY_S)
-                if self.child is not None:
-                    await self.child.wait()  # reaps it
-                    self.child = None
-                return
-        raise EmbeddedPostgresError(
-            f"a PostgreSQL that uses {self.data} does not stop, or cannot be seen from here (another container?)"
-        )
-
-    # -- looking --
-
     def _server_lock(self) -> Lock:
         return Lock(self.directory / "server.lock", self.owner)
 
-    def _is_gone(self) -> bool:
-        """Whether no process of the server is left, initdb and orphaned backends included."""
-        lock = self._server_lock()
-        try:
-            return lock.try_exclusive()
-        finally:
-            lock.close()
+    async def _stop_server(self) -> None:
+        await trio.to_thread.run_sync(stop_server, self.directory)
+        if self.child is not None:
+            await self.child.wait()  # reaps it
+            self.child = None
 
-    def _postmaster(self) -> int | None:
-        """Its pid, if it is alive and surely ours."""
-        if self.child is not None and self.child.poll() is None:
-            return self.child.pid
-        found = PidFile.read(self.data)
-        return found.pid if found is not None and is_postmaster_of(found.pid, self.data) else None
+    # -- watching --
 
     async def _wait_for_death(self) -> None:
         if self.child is not None:
             await self.child.wait()
             self.child = None
             return
-        pid = self._postmaster()
+        pid = postmaster_of(self.directory)
         if pid is None:
             return
         try:
             pidfd = os.pidfd_open(pid)
         except (AttributeError, OSError):  # not Linux, or forbidden in this container
-            while self._postmaster() == pid:  # noqa: ASYNC110
+            while postmaster_of(self.directory) == pid:  # noqa: ASYNC110
                 await trio.sleep(1)
             return
         try:

@@ -32,7 +32,7 @@ class EmbeddedPostgresError(RelayError):
 class Lock:
     """flock(2) on a file that is never deleted: two processes could each lock "it" if it were made again."""
 
-    def __init__(self, path: Path, owner: Owner | None) -> None:
+    def __init__(self, path: Path, owner: Owner | None = None) -> None:
         # O_NOFOLLOW: as root we may work in a directory that belongs to somebody else.
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         if owner is not None:
@@ -44,6 +44,10 @@ class Lock:
         except BlockingIOError:
             return False
         return True
+
+    def wait_exclusive(self) -> None:
+        """Blocks the whole process until nobody else holds it."""
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
 
     def share(self) -> None:
         """Blocks while another process holds it exclusively."""

@@ -36,7 +36,7 @@ ORDER BY 1
 _TOKENS = re.compile(
     r"""
       (?P<quoted> '(?:[^']|'')*' | "(?:[^"]|"")*" | (?P<tag>\$\w*\$).*?(?P=tag) )
-    | (?P<comment> --[^\n]* | /\*.*?\*/ )
+    | (?P<comment> --[^\n]* | /\* (?: /\*.*?\*/ | . )*? \*/ )
     | (?P<space> \s+ )
     | (?P<other> . )
     """,

@@ -54,11 +54,18 @@ def family(pid: int) -> list[int]:
 
 def servers_of(directory: Path) -> list[int]:
     """Every postmaster that names this data directory, whatever the pid file says."""
-    wanted = os.fsencode(directory / "data")
+    return _with_argument(str(directory / "data"))
+
+
+def guards_of(directory: Path) -> list[int]:
+    return [pid for pid in _with_argument("relay.postgres_guard") if pid in _with_argument(str(directory))]
+
+
+def _with_argument(wanted: str) -> list[int]:
     found = []
     for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if wanted in cmdline.read_bytes().split(b"\0"):
+            if wanted.encode() in cmdline.read_bytes().split(b"\0"):
                 found.append(int(cmdline.parent.name))
         except (FileNotFoundError, ProcessLookupError):
             continue
