@@ -25,6 +25,21 @@ WAITING_BYTES = 32 * 1024 * 1024
 """Bodies that wait for the next batch, all sessions together: with 64 KiB a body, the number alone would not bound memory."""
 
 
+class _Bell:
+    """Something happened; any number of tasks may wait for it to happen again. Whoever wakes looks for itself."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        if self._event.is_set():
+            self._event = trio.Event()
+        await self._event.wait()
+
+
 class _Queue(Generic[Item]):
     """What waits for the next batch. `room` holds back whoever submits while `items` or `size` of them wait."""
 
@@ -33,27 +48,25 @@ class _Queue(Generic[Item]):
         self._max_items = items
         self._max_size = size
         self._size = 0
-        self._more = trio.Event()
-        self._less = trio.Event()
+        self._more = _Bell()
+        self._less = _Bell()
 
     def put(self, item: Item, size: int) -> None:
         self.waiting.append(item)
         self._size += size
-        self._more.set()
+        self._more.ring()
 
     def taken(self, size: int) -> None:
         """Items of this size were taken off `waiting`."""
         self._size -= size
-        self._less.set()
+        self._less.ring()
 
     async def some(self) -> None:
         while not self.waiting:
-            self._more = trio.Event()
             await self._more.wait()
 
     async def room(self) -> None:
         while len(self.waiting) >= self._max_items or self._size >= self._max_size:
-            self._less = trio.Event()
             await self._less.wait()
 
 
@@ -65,7 +78,8 @@ class _Submitted(NamedTuple):
 class PostWriter:
     """Commits posts of all sessions to one store (nursery_tasks.ports.PostLine).
 
-    `on_stored` is called for each new post after its commit, before its poster is answered.
+    `on_stored` is called for each new post after its commit, before its poster is answered. `on_again` is called for one that
+    was there already: the first answer was lost, and if it was lost to a broken commit, nobody has told the recipient.
     """
 
     def __init__(
@@ -73,6 +87,7 @@ class PostWriter:
         store: PostStore,
         rates: Rates,
         on_stored: Callable[[Posting], None],
+        on_again: Callable[[UUID], None],
         on_full: Callable[[UUID], None],
         *,
         batch_items: int = 512,
@@ -81,12 +96,13 @@ class PostWriter:
         self._store = store
         self._rates = rates
         self._on_stored = on_stored
+        self._on_again = on_again
         self._on_full = on_full
         self._batch_items = batch_items
         self._queue: _Queue[_Submitted] = _Queue(items=waiting_items, size=WAITING_BYTES)
         self._draining = False
         self._committing = False
-        self._idle = trio.Event()
+        self._idle = _Bell()
 
     def submit(self, posting: Posting, poster: Poster) -> None:
         if self._draining:
@@ -105,7 +121,6 @@ class PostWriter:
         self._queue.taken(sum(len(s.posting.body) for s in refused))
         _answer([(s, Refusal.UNAVAILABLE) for s in refused])
         while self._committing:
-            self._idle = trio.Event()
             await self._idle.wait()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -119,34 +134,41 @@ class PostWriter:
                 outcomes = await self._commit(batch)
             finally:
                 self._committing = False
-                self._idle.set()
+                self._idle.ring()
             for submitted, outcome in zip(batch, outcomes, strict=True):
                 posting = submitted.posting
                 if outcome is Stored.NEW:
                     self._on_stored(posting)
-                elif outcome is Refusal.NO_ACCESS and not posting.wait_s:
+                elif outcome is Stored.AGAIN:
+                    self._on_again(posting.account_id)
+                elif outcome in (Refusal.NO_ACCESS, Refusal.UNAVAILABLE) and not posting.wait_s:
                     self._rates.give_back(posting.account_id, len(posting.body))
                 elif outcome is Refusal.MAILBOX_FULL:
                     self._on_full(posting.account_id)
             _answer(list(zip(batch, outcomes, strict=True)))
 
     def _take(self) -> list[_Submitted]:
-        """The next batch, in order. No (recipient, id) twice: the store would have to tell the two apart within one statement."""
+        """The next batch, in order. No (recipient, id) twice: the store would have to tell the two apart within one statement.
+
+        The second one waits for the next batch, and nobody behind it waits with it.
+        """
         batch: list[_Submitted] = []
+        twice: list[_Submitted] = []
         keys: set[tuple[UUID, UUID]] = set()
         size = 0
         waiting = self._queue.waiting
         while waiting and len(batch) < self._batch_items:
-            posting, poster = waiting[0]
+            posting, poster = submitted = waiting.popleft()
             key = (posting.account_id, posting.id)
             if key in keys:
-                break
-            waiting.popleft()
+                twice.append(submitted)
+                continue
             keys.add(key)
             size += len(posting.body)
             # Judged here rather than at submit, since only here it is sure that the post reaches the store.
             wait_s = self._rates.charge(posting.account_id, len(posting.body))
             batch.append(_Submitted(posting._replace(wait_s=wait_s) if wait_s else posting, poster))
+        waiting.extendleft(reversed(twice))
         self._queue.taken(size)
         return batch
 
@@ -183,7 +205,7 @@ class AckWriter:
         self._batch_ids = batch_ids
         self._queue: _Queue[_Tried] = _Queue(items=waiting_ids, size=waiting_ids)
         self._removing = False
-        self._idle = trio.Event()
+        self._idle = _Bell()
 
     def submit(self, acks: AckBatch, on_tried: Callable[[], None]) -> None:
         self._queue.put(_Tried(acks, on_tried), len(acks.ids))
@@ -194,7 +216,6 @@ class AckWriter:
     async def idle(self) -> None:
         """Waits until everything that was submitted has been tried."""
         while self._queue.waiting or self._removing:
-            self._idle = trio.Event()
             await self._idle.wait()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -218,4 +239,4 @@ class AckWriter:
             for tried in batch:
                 tried.on_tried()
             self._removing = False
-            self._idle.set()
+            self._idle.ring()

@@ -32,6 +32,8 @@ class Peer(Protocol):
     async def send(self, text: str) -> None:
         """Sends one text message; a checkpoint always.
 
+        Cancelled, either nothing of it went out, or the connection is aborted: the same message may be sent again.
+
         Raises:
             PeerGone: the socket is closed or broken.
             SlowReader: the write deadline passed; the connection is aborted.
@@ -138,7 +140,8 @@ class Rates(Protocol):
         """Takes a post of `size` bytes from the recipient's allowance and answers 0, or takes nothing and answers the seconds to wait."""
 
     def give_back(self, account_id: UUID, size: int) -> None:
-        """Undoes a charge of a post that had no access: who cannot write must not be able to use the allowance up."""
+        """Undoes a charge of a post that had no access, since who cannot write must not be able to use the allowance up, or of
+        one that failed."""
 
 
 class Poster(Protocol):

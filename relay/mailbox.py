@@ -7,13 +7,13 @@ cursor would skip rows that commit late. It reads what is not in flight.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
 from relay.config import Settings
 from relay.database import Database
-from relay.errors import Refusal
+from relay.errors import DatabaseUnavailable, Refusal
 from relay.held_connection import HeldConnection
 from relay.post_store import ACK_SETUP, PUT_SETUP, PostStore, Statements
 from relay.queries import mailbox as queries
@@ -54,7 +54,9 @@ class PostgresMailbox(PostStore):
         outcomes = await self._outcomes(batch, rows)
         full = {p.account_id for p, outcome in zip(batch, outcomes, strict=True) if outcome is Refusal.MAILBOX_FULL}
         if full:
-            await self._removes.execute(queries.NOTE_FULL, list(full))
+            # The batch is committed by now; a note that is lost is written with the next refusal.
+            with suppress(DatabaseUnavailable):
+                await self._removes.execute(queries.NOTE_FULL, list(full))
         return outcomes
 
     async def page(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from relay.database import Database, Row
-from relay.errors import Refusal
+from relay.errors import DatabaseUnavailable, Refusal
 from relay.held_connection import HeldConnection
 from relay.records import AckBatch, Outcome, Posting, Stored
 
@@ -88,9 +88,17 @@ class PostStore:
                     doubtful.append(n)
         if doubtful:
             asked = [batch[n] for n in doubtful]
-            compared = await self._puts.fetch(
-                self._statements.compare, [p.account_id for p in asked], [p.id for p in asked], [p.body for p in asked]
-            )
+            try:
+                compared = await self._puts.fetch(
+                    self._statements.compare,
+                    [p.account_id for p in asked],
+                    [p.id for p in asked],
+                    [p.body for p in asked],
+                )
+            except DatabaseUnavailable:  # the rest of the batch is committed, and its recipients must hear of it
+                for n in doubtful:
+                    outcomes[n] = Refusal.UNAVAILABLE
+                return outcomes
             for n, (same,) in zip(doubtful, compared, strict=True):
                 if same is not None:
                     outcomes[n] = Stored.AGAIN if same else Refusal.CONFLICT
