@@ -20,6 +20,8 @@ log = logging.getLogger("relay.notifier")
 ACCOUNTS_IN_ONE = 200
 """36 characters and a comma each: under the 8000 bytes that a NOTIFY payload may have."""
 
+RETRY_S = 0.5
+
 
 class Notifier:
     """Collects (topic, account) pairs and sends them as one task."""
@@ -35,19 +37,26 @@ class Notifier:
         self._more.set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Sends until cancelled. What cannot be sent is dropped: once the database is back, every listener looks at everything."""
+        """Sends until cancelled. What cannot be sent is kept: the listeners' connections may be fine where this one is not, so
+        nobody would look by himself."""
         task_status.started()
         while True:
             while not self._pending:
                 self._more = trio.Event()
                 await self._more.wait()
-            topic, accounts = next(iter(self._pending.items()))
+            topic = next(iter(self._pending))
+            accounts = self._pending.pop(topic)
             some = list(islice(accounts, ACCOUNTS_IN_ONE))
             for account_id in some:
                 del accounts[account_id]
-            if not accounts:
-                del self._pending[topic]
+            if accounts:
+                self._pending[topic] = accounts  # behind the other topics: a flood of mail must not hold up a ring
             try:
                 await self._notifications.notify(topic, some)
             except DatabaseUnavailable:
-                log.warning("could not tell other processes of %d accounts", len(some))
+                log.warning("could not tell other processes of %d accounts yet", len(some))
+                for account_id in some:
+                    self.tell(topic, account_id)
+                await trio.sleep(RETRY_S)
+            except Exception as error:
+                log.error("could not tell other processes of %d accounts: %s", len(some), type(error).__name__)

@@ -120,7 +120,12 @@ class Runtime:
         await keep()
 
         notifier = Notifier(PostgresNotifications(notifying))
-        switchboard = Switchboard(on_superseded=partial(notifier.tell, topics.MAIL))
+
+        def session_left(account_id: UUID) -> None:
+            notifier.tell(topics.MAIL, account_id)
+            notifier.tell(topics.SIGNALS, account_id)
+
+        switchboard = Switchboard(session_left)
         wakeups = Wakeups(switchboard, mailbox)
 
         def mail_stored(posting: Posting) -> None:
@@ -143,13 +148,14 @@ class Runtime:
             wakeups.check([account_id])
             notifier.tell(topics.SESSIONS, account_id)
 
-        def lane(store: PostgresMailbox | PostgresSignals, stored: Callable[[Posting], None]) -> PostWriter:
+        def lane(store: PostgresMailbox | PostgresSignals, stored: Callable[[Posting], None], topic: str) -> PostWriter:
             return PostWriter(
-                store, self._rates(), stored, something_to_tell,
+                store, self._rates(), stored, partial(notifier.tell, topic), something_to_tell,
                 batch_items=settings.batch_posts, waiting_items=settings.waiting_posts,
             )  # fmt: skip
 
-        mail_writer, signal_writer = lane(mailbox, mail_stored), lane(signals, signal_stored)
+        mail_writer = lane(mailbox, mail_stored, topics.MAIL)
+        signal_writer = lane(signals, signal_stored, topics.SIGNALS)
         mail_acks, signal_acks = AckWriter(mailbox), AckWriter(signals)
         keys = load_keys(settings.secrets_directory)
         self._services = replace(

@@ -29,10 +29,14 @@ class _LiveMailbox(_Live, Protocol):
 class Switchboard:
     """Sessions of this process. At most one mailbox session an account: the one with the newest epoch."""
 
-    def __init__(self, on_superseded: Callable[[UUID], None] = lambda _: None) -> None:
+    def __init__(self, on_left: Callable[[UUID], None] = lambda _: None) -> None:
+        """`on_left` is called when the mailbox session of an account has left and none is here any more.
+
+        What was handed to it is only in the table. If the account has a newer session elsewhere, that one must look.
+        """
         self._mailboxes: dict[UUID, _LiveMailbox] = {}
         self._posts: set[_Live] = set()
-        self._on_superseded = on_superseded
+        self._on_left = on_left
         self._draining = False
 
     @property
@@ -56,7 +60,7 @@ class Switchboard:
             yield
         finally:
             if self._mailboxes.get(account_id) is live:
-                del self._mailboxes[account_id]
+                self._leave(account_id)
 
     @contextmanager
     def post(self, live: _Live) -> Iterator[None]:
@@ -125,14 +129,17 @@ class Switchboard:
                 live.end(Ending.REVOKED)
             elif newest > live.epoch:
                 live.end(Ending.SUPERSEDED)
-                # What was handed to the loser after the winner began is only in the table: the winner must look.
-                self._on_superseded(account_id)
+                self._leave(account_id)  # now: it would take hand-overs until it has said goodbye
 
     def drain(self) -> None:
         """Ends every session with `draining`, and every later one at once."""
         self._draining = True
         for live in [*self._mailboxes.values(), *self._posts]:
             live.end(Ending.DRAINING)
+
+    def _leave(self, account_id: UUID) -> None:
+        del self._mailboxes[account_id]
+        self._on_left(account_id)
 
     def _here(self, account_ids: Iterable[UUID]) -> Iterator[_LiveMailbox]:
         for account_id in account_ids:
