@@ -7,6 +7,7 @@ the statement: an unknown account costs the same as a wrong key, and nobody with
 # $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers
 # -> one row a posting, in order: verdict, whether it was inserted.
 # A mailbox is counted only as far as its limit. Envelopes of one batch count on top of each other (window w).
+# Rows go in by key, numbered before in order of arrival: two processes with the same retries in another order would deadlock.
 PUT = """
 WITH incoming AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[])
@@ -38,8 +39,12 @@ WITH incoming AS (
     WINDOW w AS (PARTITION BY j.account_id, NOT (j.by_contact OR j.by_number) OR j.over_rate ORDER BY j.n)
 ), stored AS (
     INSERT INTO envelopes (account_id, envelope_id, seq, arrived_at, by_number, body)
-    SELECT o.account_id, o.envelope_id, nextval('envelope_seq'), o.arrived_at, o.stranger, o.body
-    FROM (SELECT * FROM decided WHERE verdict = 'store' ORDER BY n) o
+    SELECT q.account_id, q.envelope_id, q.seq, q.arrived_at, q.stranger, q.body
+    FROM (
+        SELECT o.*, nextval('envelope_seq') AS seq
+        FROM (SELECT * FROM decided WHERE verdict = 'store' ORDER BY n) o OFFSET 0
+    ) q
+    ORDER BY q.account_id, q.envelope_id
     ON CONFLICT (account_id, envelope_id) DO NOTHING
     RETURNING account_id, envelope_id
 )

@@ -27,8 +27,12 @@ WITH incoming AS (
     WINDOW w AS (PARTITION BY j.account_id, NOT j.access OR j.over_rate ORDER BY j.n)
 ), stored AS (
     INSERT INTO signals (account_id, signal_id, seq, expires_at, body)
-    SELECT o.account_id, o.signal_id, nextval('envelope_seq'), to_timestamp(o.expires_at), o.body
-    FROM (SELECT * FROM decided WHERE verdict = 'store' ORDER BY n) o
+    SELECT q.account_id, q.signal_id, q.seq, to_timestamp(q.expires_at), q.body
+    FROM (
+        SELECT o.*, nextval('envelope_seq') AS seq
+        FROM (SELECT * FROM decided WHERE verdict = 'store' ORDER BY n) o OFFSET 0
+    ) q
+    ORDER BY q.account_id, q.signal_id
     ON CONFLICT (account_id, signal_id) DO NOTHING
     RETURNING account_id, signal_id
 )
