@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from uuid import UUID
 
 import trio
@@ -23,6 +24,7 @@ async def forward_call_signals(
     """
     while True:
         for signal in await lane.next_items(signals, account_id, wall):
-            ttl_s = int(signal.expires_at - wall())
+            # Rounded up, since its beginning was rounded down: a signal of one second would never arrive.
+            ttl_s = ceil(signal.expires_at - wall())
             if ttl_s > 0:  # else it expired on the way here, and an app would have to drop it
                 await outbox.send(SignalOut.model_construct(id=signal.id, body=signal.body, ttl_s=ttl_s))

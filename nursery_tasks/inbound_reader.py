@@ -57,13 +57,14 @@ async def read_mailbox_app(
             case Ack(ids=ids):
                 # An app cannot tell the lanes apart by id, and need not. What is not in flight here may be left
                 # from an earlier session, and only mail outlives a session for long.
-                ringing = signals.acked(ids)
+                ringing = set(signals.acked(ids))
                 mailed = tuple(id_ for id_ in ids if id_ not in ringing) if ringing else tuple(ids)
                 if ringing:
                     signal_acks.submit(AckBatch(account_id, epoch, tuple(ringing)), partial(signals.gone, ringing))
                 if mailed:
                     mail.acked(mailed)
                     mail_acks.submit(AckBatch(account_id, epoch, mailed), partial(mail.gone, mailed))
+                await signal_acks.room()
                 await mail_acks.room()
             case Ping(n=n):
                 await outbox.send(Pong(n=n))

@@ -63,6 +63,7 @@ class Session:
         self._timing = timing
         self._wall = wall
         self._scope = trio.CancelScope()
+        self._unsent: str | None = None
 
     def end(self, ending: Ending) -> None:
         """Ends the session; the first ending counts. Synchronous, and may come at any time, also before the tasks run."""
@@ -91,28 +92,23 @@ class Session:
         finally:
             # Without an ending, somebody outside cancelled us: the worker is going down.
             self.end(Ending.DRAINING)
-            await self._say_goodbye(flush=flush)
-            self.outbox.close()
-            self._to_send.close()
+            with self.outbox, self._to_send:
+                await self._say_goodbye(flush=flush)
         assert self.ending is not None
         return self.ending
 
     async def _until_its_ending(self, task: Task) -> None:
         try:
             ending = await task()
-        except RelayError as error:
-            ending = ENDING_OF.get(type(error), Ending.INTERNAL)
-            if ending is Ending.INTERNAL:
-                log.error("session task failed: %s", type(error).__name__)
         except Exception as error:
-            # quart-trio loses an error that is grouped with Cancelled, so it is named here; its text could hold anything.
-            log.error("session task failed: %s", type(error).__name__)
-            ending = Ending.INTERNAL
+            ending = _ending_of(error)
         self.end(ending)
 
     async def _write(self) -> Ending:
         async for frame in self._to_send:
-            await self._peer.send(frame.encode())
+            self._unsent = frame.encode()
+            await self._peer.send(self._unsent)
+            self._unsent = None
             self.on_written()
         return Ending.INTERNAL  # the outbox is only closed after this task
 
@@ -123,10 +119,20 @@ class Session:
             return
         with trio.move_on_after(self._timing.goodbye_within_s, shield=True), suppress(RelayError):
             if flush:
+                if self._unsent is not None:  # it was on its way to the socket when the ending came
+                    await self._peer.send(self._unsent)
                 with suppress(trio.WouldBlock):
                     while True:
                         await self._peer.send(self._to_send.receive_nowait().encode())
             await self._peer.close(code, self.ending.reason)
+
+
+def _ending_of(error: Exception) -> Ending:
+    ending = ENDING_OF.get(type(error), Ending.INTERNAL) if isinstance(error, RelayError) else Ending.INTERNAL
+    if ending is Ending.INTERNAL:
+        # quart-trio loses an error that is grouped with Cancelled, so it is named here; its text could hold anything.
+        log.error("session task failed: %s", type(error).__name__)
+    return ending
 
 
 class MailboxSession(Session):
@@ -193,10 +199,9 @@ async def run_mailbox_session(peer: Peer, account_id: UUID, services: MailboxSer
     """
     try:
         epoch = await services.mailbox.begin_session(account_id)
-    except RelayError as error:
-        ending = ENDING_OF.get(type(error), Ending.INTERNAL)
+    except Exception as error:
         session = MailboxSession(peer, 0, timing, services.wall)
-        session.end(ending)
+        session.end(_ending_of(error))
         return await session.run((), flush=False)
     session = MailboxSession(peer, epoch or 0, timing, services.wall)
     if epoch is None:
