@@ -1,0 +1,124 @@
+"""What only the mailbox has: quotas in bytes and for strangers, session epochs, notices."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from relay.errors import Refusal
+from relay.records import AckBatch, Notices, Stored
+from tests.contract.worlds import CONTACT, NUMBER, WRONG, World, posting, stranger_to_all
+
+N, F = Stored.NEW, Refusal.MAILBOX_FULL
+S, C = NUMBER, CONTACT
+KIB = 1024
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+@pytest.mark.parametrize(
+    ("posts", "outcomes"),
+    [
+        ([(C, 1)] * 9, [N] * 8 + [F]),
+        ([(C, 16), (C, 16), (C, 4), (C, 4)], [N] * 4),
+        ([(C, 16), (C, 16), (C, 4), (C, 4), (C, 1)], [N] * 4 + [F]),
+        ([(S, 1)] * 4, [N] * 3 + [F]),
+        ([(S, 1)] * 4 + [(C, 1)], [N] * 3 + [F, N]),
+        ([(C, 1)] * 5 + [(S, 1)] * 4, [N] * 8 + [F]),
+        ([(S, 1), (C, 1), (S, 1), (C, 1), (S, 1), (C, 1), (S, 1)], [N] * 6 + [F]),
+        ([(C, 64)], [F]),
+    ],
+    ids=["count", "bytes fit", "bytes", "strangers", "contacts go on", "all together", "mixed", "larger than all"],
+)
+async def test_quotas(world: World, posts: list[tuple[bytes, int]], outcomes: list[object], in_one_batch: bool) -> None:
+    account_id = await world.add_account()
+    batch = [posting(account_id, n, access=access, size=k * KIB) for n, (access, k) in enumerate(posts)]
+    if in_one_batch:
+        assert await world.mailbox.put(batch) == outcomes
+    else:
+        assert [(await world.mailbox.put([one]))[0] for one in batch] == outcomes
+
+
+async def test_a_mailbox_is_full_for_itself_only(world: World) -> None:
+    full, other = await world.add_account(), await world.add_account()
+    batch = [posting(full, n) for n in range(9)] + [posting(other)]
+    assert await world.mailbox.put(batch) == [N] * 8 + [F, N]
+
+
+async def test_who_has_no_access_takes_no_room(world: World) -> None:
+    account_id = await world.add_account()
+    batch = [posting(account_id, n, access=WRONG) for n in range(20)]
+    batch += [posting(account_id, n, over_rate=True) for n in range(20)] + [posting(account_id, n) for n in range(8)]
+    assert await world.mailbox.put(batch) == [Refusal.NO_ACCESS] * 20 + [Refusal.RATE_LIMITED] * 20 + [N] * 8
+
+
+async def test_who_holds_both_keys_is_no_stranger(world: World) -> None:
+    account_id = await world.add_account(contact=CONTACT, number=CONTACT)
+    assert await world.mailbox.put([posting(account_id, n) for n in range(8)]) == [N] * 8
+
+
+async def test_signals_do_not_count(world: World) -> None:
+    account_id = await world.add_account()
+    await world.signals.put([posting(account_id, n) for n in range(8)])
+    assert await world.mailbox.put([posting(account_id, n) for n in range(9)]) == [N] * 8 + [F]
+
+
+# -- epochs ----------------------------------------------------------------------------------------------------------
+
+
+async def test_each_session_has_a_newer_epoch(world: World) -> None:
+    one, two = await world.add_account(), await world.add_account()
+    assert [await world.mailbox.begin_session(id_) for id_ in (one, one, two, one)] == [1, 2, 1, 3]
+    assert await world.mailbox.epochs([one, two, stranger_to_all()]) == {one: 3, two: 1}
+    assert await world.mailbox.epochs([]) == {}
+
+
+async def test_no_account_no_session(world: World) -> None:
+    account_id = await world.add_account()
+    await world.mailbox.begin_session(account_id)
+    await world.delete_account(account_id)
+    assert await world.mailbox.begin_session(account_id) is None
+    assert await world.mailbox.epochs([account_id]) == {}
+    assert await world.mailbox.put([posting(account_id)]) == [Refusal.NO_ACCESS]
+    assert (await world.mailbox.notices(account_id)).mailbox_was_full is False
+    assert (await world.mailbox.notices(account_id)).prekeys >= 20  # nothing is low that is not there
+    await world.mailbox.remove([AckBatch(account_id, 1, (posting(account_id).id,))])
+
+
+# -- notices ---------------------------------------------------------------------------------------------------------
+
+
+async def fill(world: World, account_id: UUID) -> None:
+    await world.mailbox.put([posting(account_id, n) for n in range(9)])
+
+
+async def test_a_full_mailbox_is_told_once(world: World) -> None:
+    account_id, other = await world.add_account(), await world.add_account()
+    assert await world.mailbox.notices(account_id) == Notices(100, 100, mailbox_was_full=False)
+    await fill(world, account_id)
+    assert await world.mailbox.notices(account_id) == Notices(100, 100, mailbox_was_full=True)
+    assert await world.mailbox.notices(account_id) == Notices(100, 100, mailbox_was_full=False)
+    await fill(world, account_id)
+    assert (await world.mailbox.notices(account_id)).mailbox_was_full is True
+    assert (await world.mailbox.notices(other)).mailbox_was_full is False
+
+
+async def test_a_retry_that_found_it_full_is_no_notice(world: World) -> None:
+    account_id = await world.add_account()
+    batch = [posting(account_id, n) for n in range(8)]
+    await world.mailbox.put(batch)
+    assert await world.mailbox.put(batch) == [Stored.AGAIN] * 8
+    assert (await world.mailbox.notices(account_id)).mailbox_was_full is False
+
+
+async def test_neither_is_somebody_without_access(world: World) -> None:
+    account_id = await world.add_account()
+    await world.mailbox.put([posting(account_id, n) for n in range(8)])
+    await world.mailbox.put([posting(account_id, access=WRONG)])
+    assert (await world.mailbox.notices(account_id)).mailbox_was_full is False
+
+
+@pytest.mark.parametrize("left", [0, 19, 20])
+async def test_keys_that_are_left_are_counted(world: World, left: int) -> None:
+    account_id = await world.add_account(prekeys=left)
+    assert await world.mailbox.notices(account_id) == Notices(left, left, mailbox_was_full=False)
