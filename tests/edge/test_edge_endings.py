@@ -6,9 +6,15 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
+import trio.testing
+from hypercorn.config import Config
+from hypercorn.trio.worker_context import WorkerContext
 
+from relay import edge
 from tests.edge import wire
 from tests.edge.server import Server, serve
 from tests.edge.wire import CLOSE, TEXT, frame
@@ -39,14 +45,38 @@ def test_an_app_that_ends_with_a_full_inbox_ends_the_connection(port: int, noted
     noted("deaf ended")
 
 
-def test_the_last_word_arrives_although_much_is_unread(port: int) -> None:
-    """A close with unread data is a reset, and a reset can overtake a close frame; so the end is announced first."""
-    with wire.websocket(port, b"/deaf") as peer:
-        peer.say(frame(TEXT, b"x" * 10_000) * 60)
-        time.sleep(1.2)
-        assert peer.hear_close() == 1011
-        with pytest.raises(EOFError):
-            peer.hear(1)
+def test_a_connection_is_not_reset_while_its_last_word_is_under_way(port: int) -> None:
+    """A close with unread data is a reset, and a reset can overtake a close frame. The relay lingers for a second, so
+    what the peer says meanwhile is no error. Three attempts, for a machine that takes more than that second."""
+    for _ in range(3):
+        with wire.websocket(port) as peer:
+            peer.say(frame(wire.BINARY, bytes(30_000)) + bytes(100_000))
+            assert peer.hear_close() == 1009
+            try:
+                for _ in range(3):
+                    time.sleep(0.1)
+                    peer.say(b"too late")
+            except ConnectionError:
+                continue
+            return
+    pytest.fail("the connection was reset")
+
+
+async def test_the_end_waits_for_a_write() -> None:
+    """The end of sending goes through the same lock; the two at once are a BusyResourceError."""
+    ours, theirs = (trio.SocketStream(end) for end in trio.socket.socketpair())
+    here = edge.Edge(edge.EdgeSettings(), trio.Event(), trio.Semaphore(1))
+    parts: tuple[Any, ...] = (None, Config(), WorkerContext(None), {}, ours)
+    connection = edge.FencedConnection(here, *parts)
+    received = b""
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(connection._write, bytes(1 << 22))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(connection._hang_up)
+        await trio.testing.wait_all_tasks_blocked()
+        async for data in theirs:
+            received += data
+    assert len(received) == 1 << 22
 
 
 # -- the peer does not read --------------------------------------------------------------------------------------------
@@ -66,10 +96,12 @@ def test_a_send_can_be_cancelled_and_then_the_connection_is_gone(port: int, note
         assert not peer.hear_end()
 
 
-def test_a_response_that_nobody_reads_is_cut_off(port: int) -> None:
+def test_a_response_that_nobody_reads_is_cut_off_without_noise(server: Server, port: int) -> None:
+    before = server.logged()
     with wire.connect(port, wire.request(b"/stream"), receive_buffer=SMALL) as peer:
         time.sleep(2.5)
         assert not peer.hear_end()
+    assert server.logged() == before
 
 
 def test_a_peer_that_closes_without_reading_is_cut_off(server: Server, port: int) -> None:
@@ -114,11 +146,14 @@ def test_ordinary_ends_make_no_noise(server: Server, port: int) -> None:
 
 
 def test_pings_that_the_operator_asked_for_end_with_the_connection(tmp_path: Path) -> None:
-    with serve(tmp_path / "log", "--websocket-ping-interval", "1") as server:
-        with wire.websocket(server.port, b"/stubborn") as peer:
-            peer.hear_until(frame(wire.PING, masked=False))
-            peer.close(reset=True)
-        time.sleep(1.2)
+    """Here a ping waits behind a write that comes to nothing."""
+    with (
+        serve(tmp_path / "log", "--websocket-ping-interval", "1", write_deadline_s=1.5) as server,
+        wire.websocket(server.port, b"/flood", receive_buffer=SMALL) as peer,
+    ):
+        time.sleep(2.5)
+        assert not peer.hear_end()
+        server.wait_until_logged("SlowReader")  # by the app
         assert server.worker()
         assert "connection dropped" not in server.logged()
 
@@ -127,22 +162,23 @@ def test_pings_that_the_operator_asked_for_end_with_the_connection(tmp_path: Pat
 
 
 def test_a_head_has_a_deadline(port: int) -> None:
-    """Four ways to hold a connection without asking for anything. The deadline here is 1.5 s, the keep-alive 60 s."""
+    """Five ways to hold a connection without asking for anything. The deadline here is 1.5 s, the keep-alive 60 s."""
     half = wire.request()[:-2]
     with (
         wire.connect(port) as silent,
         wire.connect(port, half) as stuck,
         wire.connect(port) as crumbs,
         wire.connect(port, wire.request()) as second_request,
+        wire.connect(port, wire.request() + half) as pipelined,
         wire.websocket(port) as session,
     ):
-        assert second_request.hear_answer().status == 200
+        assert second_request.hear_answer().status == pipelined.hear_answer().status == 200
         started = time.monotonic()
         second_request.say(half)
         for byte in half:
             crumbs.say_what_fits(bytes([byte]))
             time.sleep(0.05)
-        for peer in (silent, stuck, crumbs, second_request):
+        for peer in (silent, stuck, crumbs, second_request, pipelined):
             peer.hear_end()
         assert time.monotonic() - started < 8
         session.say(frame(TEXT, b"sessions are not requests"))
