@@ -6,18 +6,25 @@ The edge is installed on import: Hypercorn loads the app before it opens a liste
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from typing import NoReturn
 
 from quart_trio import QuartTrio
 
 from relay.config import ConfigError, Settings, load_settings
 from relay.direct_websocket import AddresslessHTTPConnection, DirectWebsocketConnection
 from relay.edge import EdgeSettings, install
+from relay.embedded_postgres import EmbeddedPostgresError
+from relay.errors import DatabaseUnavailable, SchemaMismatch
 from relay.frames import MAX_INBOUND_BYTES
 from relay.routes.http import prepare_app
 from relay.routes.sockets import socket_routes
 from relay.routes.table import http_blueprints
 from relay.runtime import Runtime
+from relay.secret_files import SecretFileError
+
+log = logging.getLogger("relay")
 
 
 class RelayApp(QuartTrio):
@@ -45,14 +52,29 @@ def create_app(settings: Settings) -> RelayApp:
 
     @app.before_serving
     async def start() -> None:
-        # A task of its own, since the driver's loop in it must be opened and closed in one task.
-        await app.nursery.start(runtime.run)
+        try:
+            # A task of its own, since the driver's loop in it must be opened and closed in one task.
+            await app.nursery.start(runtime.run)
+        except (EmbeddedPostgresError, SecretFileError, SchemaMismatch, DatabaseUnavailable) as error:
+            _refuse_to_start(error)
 
     @app.after_serving
     async def stop() -> None:
         await runtime.stop()
 
     return app
+
+
+def _refuse_to_start(error: Exception) -> NoReturn:
+    """Ends the worker with one line that says what to do. Everything that had been opened is closed by now.
+
+    Raised instead, the error would reach the operator as pages of tracebacks, from Quart, Hypercorn and multiprocessing each.
+    """
+    why = (
+        "the database does not answer; is database_url right?" if isinstance(error, DatabaseUnavailable) else str(error)
+    )
+    log.critical("cannot start: %s", why)
+    os._exit(os.EX_CONFIG)
 
 
 def _configure_logging() -> None:
