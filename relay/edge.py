@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import resource
 import signal
 import socket
 import struct
@@ -48,6 +49,7 @@ log = logging.getLogger("relay.edge")
 
 STOP_POLL_S = 0.02  # a goodbye is due within 100 ms of SIGTERM, and this is the largest part of it
 ORPHAN_CHECK_EVERY = 50  # polls, so once a second
+RESERVED_FILES = 128  # of the open files that the process is allowed, those that connections may not take
 LINGER_S = 1.0  # how long a peer may take to read our last words
 LINGER_BYTES = 1024 * 1024  # and how much it may say meanwhile, into the void
 
@@ -65,7 +67,7 @@ class EdgeSettings:
     drain_grace_s: float = 2.0
     """From the stop signal until the connections that are left are cut. `--graceful-timeout` overrules it."""
     max_connections: int = 65_536
-    """Open at the same time; one more is cut at once. The limit of open files (ulimit -n) should be higher."""
+    """Open at the same time; one more is cut at once. Fewer where the process may open fewer files (ulimit -n)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,7 @@ def install(settings: EdgeSettings | None = None) -> Edge:
             raise RuntimeError("the edge is already installed in this process, with other settings")
         return installed
     settings = settings or EdgeSettings()
-    edge = Edge(settings, trio.Event(), trio.Semaphore(settings.max_connections))
+    edge = Edge(settings, trio.Event(), trio.Semaphore(_seats(settings)))
     replacements: dict[str, object] = {
         "TCPServer": partial(FencedConnection, edge),
         "WorkerContext": partial(FencedWorkerContext, edge),
@@ -106,6 +108,17 @@ def install(settings: EdgeSettings | None = None) -> Edge:
     Config.include_server_header = False
     Config.logger_class = QuietLogger
     return edge
+
+
+def _seats(settings: EdgeSettings) -> int:
+    """How many connections there is room for, with files left for the database and whatever else the app opens.
+
+    A process out of files cannot reconnect to its database, so peers that merely connect could stop the relay.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return settings.max_connections
+    return max(1, min(settings.max_connections, files - RESERVED_FILES))
 
 
 # -- the worker: how it learns that it must stop -----------------------------------------------------------------------
@@ -188,6 +201,7 @@ class FencedConnection(TCPServer):
         self._reading = trio.CancelScope()
         self._head_wait = trio.CancelScope()
         self._head_begun = True  # a new connection owes us a head, even before its first byte
+        self._read_to_end = False
         self._hung_up = False
         self._lost: type[PeerGone] | type[SlowReader] | None = None  # why nothing more can be written
 
@@ -262,6 +276,8 @@ class FencedConnection(TCPServer):
                     discarded += len(data)
                 if not data or discarded > LINGER_BYTES:
                     break
+        self._read_to_end = True
+        await self.idle_task.stop()  # Hypercorn's clock runs on, and holds the socket of a peer that has long left
         await self.protocol.handle(Closed())
 
     def _expect_head(self) -> None:
@@ -289,7 +305,7 @@ class FencedConnection(TCPServer):
         elif isinstance(event, Closed):
             await self._hang_up()
             await self.protocol.handle(Closed())
-        elif isinstance(event, Updated) and event.idle:
+        elif isinstance(event, Updated) and event.idle and not self._read_to_end:
             self._head_wait = trio.CancelScope(deadline=trio.current_time() + self.config.keep_alive_timeout)
             self._head_begun = False
             if self.protocol.connection.trailing_data[0]:  # of the next request, sent before this one was answered

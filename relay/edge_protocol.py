@@ -210,17 +210,6 @@ class BoundedBuffer(WebsocketBuffer):
         super().clear()
         self._counted = 0
 
-    def to_message(self) -> dict[str, Any]:
-        """The ASGI event of the finished message.
-
-        quart-trio takes `event.get("bytes") or event["text"]`, which makes None of an empty binary message (React Native's
-        `ping()` sends one). With the same empty bytes in both places the app sees `b""`, which it can refuse by its type.
-        """
-        message: dict[str, Any] = super().to_message()
-        if message["bytes"] == b"":
-            message["text"] = b""
-        return message
-
 
 class FencedWebSocket(WSStream):
     """One WebSocket, from its handshake to its close frame.

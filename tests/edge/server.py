@@ -50,13 +50,19 @@ class Server:
 
 @contextlib.contextmanager
 def serve(
-    log: Path, *options: str, app: str = "tests.edge.hostile_app:app", wait: bool = True, **limits: float
+    log: Path,
+    *options: str,
+    app: str = "tests.edge.hostile_app:app",
+    wait: bool = True,
+    open_files: int | None = None,
+    **limits: float,
 ) -> Iterator[Server]:
     """Run `app` until the block ends. `limits` are fields of `EdgeSettings`, handed over in the environment."""
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as stderr:
         number = listener.fileno()
+        prefix = [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "hypercorn", "-k", "trio", "-b", f"fd://{number}", *options, app],
+            [*prefix, sys.executable, "-m", "hypercorn", "-k", "trio", "-b", f"fd://{number}", *options, app],
             cwd=ROOT,
             env={**os.environ, **{name: str(value) for name, value in limits.items()}},
             pass_fds=[number],

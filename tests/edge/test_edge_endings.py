@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 import trio
 import trio.testing
 from hypercorn.config import Config
+from hypercorn.events import Updated
 from hypercorn.trio.worker_context import WorkerContext
 
 from relay import edge
@@ -64,10 +65,7 @@ def test_a_connection_is_not_reset_while_its_last_word_is_under_way(port: int) -
 
 async def test_the_end_waits_for_a_write() -> None:
     """The end of sending goes through the same lock; the two at once are a BusyResourceError."""
-    ours, theirs = (trio.SocketStream(end) for end in trio.socket.socketpair())
-    here = edge.Edge(edge.EdgeSettings(), trio.Event(), trio.Semaphore(1))
-    parts: tuple[Any, ...] = (None, Config(), WorkerContext(None), {}, ours)
-    connection = edge.FencedConnection(here, *parts)
+    connection, theirs = a_connection()
     received = b""
     async with theirs, trio.open_nursery() as nursery:
         nursery.start_soon(connection._write, bytes(1 << 22))
@@ -77,6 +75,23 @@ async def test_the_end_waits_for_a_write() -> None:
         async for data in theirs:
             received += data
     assert len(received) == 1 << 22
+
+
+async def test_no_clock_starts_once_the_peer_has_left() -> None:
+    """A response can be finished after the reader is; a clock that starts then would hold the socket until it rings."""
+    connection, theirs = a_connection()
+    async with theirs:
+        connection._read_to_end = True
+        await connection.protocol_send(Updated(idle=True))
+        assert connection.idle_task._handle is None
+
+
+def a_connection() -> tuple[edge.FencedConnection, trio.SocketStream]:
+    """A connection with nobody behind it, and its other end."""
+    ours, theirs = (trio.SocketStream(end) for end in trio.socket.socketpair())
+    here = edge.Edge(edge.EdgeSettings(), trio.Event(), trio.Semaphore(1))
+    parts: tuple[Any, ...] = (None, Config(), WorkerContext(None), {}, ours)
+    return edge.FencedConnection(here, *parts), theirs
 
 
 # -- the peer does not read --------------------------------------------------------------------------------------------
@@ -203,17 +218,55 @@ def test_a_kept_connection_may_be_idle_for_longer(port: int) -> None:
 # -- there are too many ------------------------------------------------------------------------------------------------
 
 
-def test_one_connection_too_many_is_cut_at_once(tmp_path: Path) -> None:
-    with serve(tmp_path / "log", max_connections=2) as server, ExitStack() as stack:
-        first, _second = take_seat(server.port, stack), take_seat(server.port, stack)
-        with wire.connect(server.port) as third:
-            assert not third.hear_end()
+@pytest.fixture(scope="module")
+def five_seats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("seats") / "log"
+    with serve(log, "--keep-alive", "60", max_connections=5, head_deadline_s=60) as server:
+        yield server
+
+
+def test_one_connection_too_many_is_cut_at_once(five_seats: Server) -> None:
+    with ExitStack() as stack:
+        first, *_ = [take_seat(five_seats.port, stack) for _ in range(5)]
+        with wire.connect(five_seats.port) as sixth:
+            assert not sixth.hear_end()
         first.say(frame(TEXT, b"unharmed"))
         assert first.hear_frame().payload == b"unharmed"
-        first.say(frame(CLOSE))
-        assert first.hear_end()
-        first.close()
-        take_seat(server.port, stack)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", wire.request()[:-2], wire.request(), wire.upgrade(), wire.upgrade() + frame(CLOSE)],
+    ids=["nothing", "half a head", "a request", "a handshake", "a whole session"],
+)
+@pytest.mark.parametrize("reset", [False, True])
+def test_who_leaves_makes_room_at_once(five_seats: Server, sent: bytes, reset: bool) -> None:
+    """However long the deadlines of those who left would have been."""
+    peers = [wire.Peer(five_seats.port) for _ in range(5)]
+    for peer in peers:
+        peer.say_what_fits(sent)
+    time.sleep(0.1)  # let those that get an answer get it
+    for peer in peers:
+        peer.close(reset=reset)
+    with ExitStack() as stack:
+        for _ in range(5):
+            take_seat(five_seats.port, stack)
+
+
+def test_connections_leave_files_for_the_app(tmp_path: Path) -> None:
+    with serve(tmp_path / "log", open_files=140) as server, ExitStack() as stack:
+        peers = [stack.enter_context(wire.connect(server.port)) for _ in range(200)]
+        for peer in peers:
+            peer.say_what_fits(wire.request())
+        assert sum(is_answered(peer) for peer in peers) <= 12
+        assert "accept returned" not in server.logged()  # what trio says when there is no file left for a connection
+
+
+def is_answered(peer: wire.Peer) -> bool:
+    try:
+        return peer.hear_answer().status == 200
+    except (ConnectionError, EOFError):
+        return False
 
 
 def take_seat(port: int, stack: ExitStack) -> wire.Peer:
