@@ -182,7 +182,6 @@ def _prepare(directory: Path, settings: Mapping[str, str]) -> _Server:
         # The same for every process whatever its environment says. If somebody else was there first, we refuse.
         name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
         socket_directory = Path("/tmp") / f"sottovoce-{name}"  # noqa: S108
-    make_private_directory(socket_directory, (user.pw_uid, user.pw_gid) if user else None)
     owner = (found.st_uid, found.st_gid) if user else None
     return _Server(
         directory=directory,
@@ -216,6 +215,10 @@ class _Server:
         return self.directory / "data"
 
     @property
+    def _server_owner(self) -> Owner | None:
+        return (self.user.pw_uid, self.user.pw_gid) if self.user else None
+
+    @property
     def log_path(self) -> Path:
         return self.directory / "log"
 
@@ -227,6 +230,8 @@ class _Server:
 
     async def enter(self) -> None:
         async with self._turn():
+            # In one's turn: between making and chown another process would find a directory that is not right yet.
+            make_private_directory(self.socket_directory, self._server_owner)
             alone = self.users_lock.try_exclusive()
             if alone and not is_gone(self.directory):
                 log.warning("a PostgreSQL of an earlier relay still runs; replacing it")
@@ -343,7 +348,7 @@ class _Server:
         new = self.directory / "data.new"
         if new.exists():
             await trio.to_thread.run_sync(shutil.rmtree, new)
-        make_private_directory(new, (self.user.pw_uid, self.user.pw_gid) if self.user else None)
+        make_private_directory(new, self._server_owner)
         await self._run(
             [
                 *(str(binaries / "initdb"), "-D", str(new), "-U", "postgres", "--data-checksums", "--no-instructions"),

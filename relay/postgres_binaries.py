@@ -97,7 +97,7 @@ def _candidates() -> list[Path]:
 
 def _version(place: Path) -> str | None:
     """'18.6', or None if the binary does not run on this machine."""
-    command = [place / "postgres", "--version"]
+    command = [str(place / "postgres"), "--version"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603
     except (OSError, subprocess.SubprocessError):

@@ -42,23 +42,25 @@ def alive(pid: int) -> bool:
 
 def family(pid: int) -> list[int]:
     """The process and its children."""
-    found = [pid]
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    others = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return [pid, *(other for other in others if _parent(other) == pid)]
 
 
 def servers_of(directory: Path) -> list[int]:
     """Every postmaster that names this data directory, whatever the pid file says."""
-    return _with_argument(str(directory / "data"))
+    found = _with_argument(str(directory / "data"))
+    return [pid for pid in found if _parent(pid) not in found]  # a child just forked still has its parent's words
 
 
 def guards_of(directory: Path) -> list[int]:
     return [pid for pid in _with_argument("relay.postgres_guard") if pid in _with_argument(str(directory))]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def _with_argument(wanted: str) -> list[int]:

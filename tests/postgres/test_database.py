@@ -197,7 +197,7 @@ async def test_constraints_have_names_and_errors_quote_no_values(database_url: s
         )
         insert = "INSERT INTO p VALUES ($1, $2)"
         await database.execute(insert, CANARY, 1)
-        cases = [
+        cases: list[tuple[type[ConstraintViolation], str, str, tuple[object, ...]]] = [
             (UniqueViolation, "a_is_unique", insert, (CANARY, 1)),
             (ConstraintViolation, "small", insert, ("other" + CANARY, 10)),
             (ConstraintViolation, "", insert, ("other" + CANARY, None)),

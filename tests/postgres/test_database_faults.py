@@ -210,12 +210,17 @@ async def test_a_standby_is_passed_over(place: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["held", "pooled", "transaction"])
-async def test_a_commit_that_no_standby_confirmed_is_not_acknowledged(own_server: OwnServer, way: str) -> None:
-    async with open_database(own_server.dsn) as database, superuser(own_server) as admin, database.hold() as held:
-        await database.execute("CREATE TABLE t (a int)")
-        await admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-        await admin.fetchval("SELECT pg_reload_conf()")
-        await until_it_answers(partial(admin.fetchval, "SHOW synchronous_standby_names"), "nobody")
+async def test_a_commit_that_no_standby_confirmed_is_not_acknowledged(place: Path, way: str) -> None:
+    settings = {**TEST_SETTINGS, "synchronous_standby_names": "nobody"}
+    async with (
+        private_postgres(place, settings=settings) as dsn,
+        open_database(dsn) as database,
+        superuser(OwnServer(place, dsn)) as admin,
+        database.hold() as held,
+    ):
+        async with database.transaction() as tx:
+            await tx.execute("SET LOCAL synchronous_commit = local")
+            await tx.execute("CREATE TABLE t (a int)")
 
         async def insert() -> None:
             if way == "transaction":

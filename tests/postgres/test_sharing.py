@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import trio
 
 from relay.database import open_database
 from relay.embedded_postgres import private_postgres
-from relay.postgres_files import Lock
+from relay.postgres_binaries import become
+from relay.postgres_files import Lock, PidFile
 from tests.postgres.processes import PATIENCE_S, alive, family, guards_of, postmaster_pid, servers_of, stalled, until
 from tests.postgres.server import TEST_SETTINGS, temporary_directory
 
@@ -174,8 +176,8 @@ async def test_everything_killed_at_once_leaves_nothing_that_stops_a_start(place
         # The pid belongs to somebody else by now, under the same user: PostgreSQL alone would refuse to start.
         data = place / "data"
         owner = data.stat()
-        become = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        stranger = await trio.lowlevel.open_process(["sleep", "60"], **become)
+        user = pwd.getpwuid(owner.st_uid) if os.geteuid() == 0 else None
+        stranger = await trio.lowlevel.open_process(["sleep", "60"], **become(user))
         try:
             lines = (data / "postmaster.pid").read_text().splitlines()
             (data / "postmaster.pid").write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
@@ -245,8 +247,9 @@ async def test_a_server_that_died_is_started_again_by_one_of_its_users(place: Pa
         async with private_postgres(place, settings=TEST_SETTINGS) as dsn, open_database(dsn) as database:
             first = postmaster_pid(place)
             os.kill(first, signal.SIGKILL)
-            await until(lambda: servers_of(place) and servers_of(place) != [first])
-            await until(lambda: free(place, "turn.lock"))
+            await until(
+                lambda: (found := PidFile.read(place / "data")) and found.status == "ready" and found.pid != first
+            )
             assert servers_of(place) == [postmaster_pid(place)]
             assert await database.fetchval("SELECT 1") == 1
         await other.leave()
