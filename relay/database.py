@@ -195,9 +195,7 @@ class Connection:
         """End the session politely; drop it after close_deadline_s. Not cancellable, but bounded."""
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(
-                    self._terminate_later
-                )  # the driver's close() has no deadline and cannot be cancelled
+                nursery.start_soon(self._terminate_later)  # the driver's close() has no deadline and is shielded
                 try:
                     with _current(self._loop):
                         await self._driver.close()

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from relay.postgres_files import EmbeddedPostgresError, Lock, PidFile, is_postmaster_of, send_signal
 
-FAST_STOP_DEADLINE_S = 20  # SIGINT: disconnect everybody, write a checkpoint
+# SIGINT: disconnect everybody, write a checkpoint. It hangs when it comes in the middle of the recovery after a crash of a
+# backend (seen with 18.6).
+FAST_STOP_DEADLINE_S = 10
 IMMEDIATE_STOP_DEADLINE_S = 10  # SIGQUIT: no checkpoint, the next start replays the log; nothing committed is lost
 POLL_EVERY_S = 0.02
 

@@ -7,18 +7,20 @@ import pwd
 import signal
 import stat
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trio
 
-from relay import postgres_binaries
+from relay import postgres_binaries, postgres_guard
 from relay.database import Database, DatabaseSettings, open_database
 from relay.database_errors import QueryRejected, UniqueViolation
 from relay.embedded_postgres import SETTINGS, EmbeddedPostgresError, private_postgres
 from relay.errors import DatabaseUnavailable
 from relay.postgres_files import PidFile
-from tests.postgres.processes import PATIENCE_S, alive, postmaster_pid, servers_of, until
+from tests.postgres.processes import PATIENCE_S, alive, family, postmaster_pid, servers_of, until, until_it_answers
 from tests.postgres.server import TEST_SETTINGS, OwnServer
 
 CANARY = "canary-7d20"
@@ -63,8 +65,17 @@ async def test_the_relay_is_not_a_superuser(own_server: OwnServer) -> None:
             await database.execute("COPY (SELECT 1) TO PROGRAM 'cat'")
 
 
+@pytest.fixture
+def supplementary_group() -> Iterator[None]:
+    """As in a login shell of root, whose groups open the disks."""
+    before = os.getgroups()
+    os.setgroups([0])
+    yield
+    os.setgroups(before)
+
+
 @only_root
-async def test_root_does_not_run_it(own_server: OwnServer) -> None:
+async def test_root_does_not_run_it(supplementary_group: None, own_server: OwnServer) -> None:
     for pid in own_server.processes:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()  # noqa: ASYNC240
         ids = {line.split(":")[0]: line.split()[1:] for line in lines if line.startswith(("Uid", "Gid", "Groups"))}
@@ -102,6 +113,13 @@ async def test_the_log_holds_no_statement_and_no_value(place: Path) -> None:
             nursery.start_soon(crash)
             with pytest.raises(DatabaseUnavailable):
                 await database.execute(f"SELECT pg_sleep(3), '{CANARY}'")
+
+        async def is_back() -> bool:
+            with suppress(DatabaseUnavailable):
+                return bool(await database.fetchval("SELECT true"))
+            return False
+
+        await until_it_answers(is_back, True)
     text = (place / "log").read_text()
     assert "was terminated by signal 11" in text  # the log works
     assert CANARY not in text
@@ -125,6 +143,21 @@ async def test_a_server_that_hangs_is_stopped_all_the_same(place: Path) -> None:
         pid = postmaster_pid(place)
         os.kill(pid, signal.SIGSTOP)
     assert not alive(pid)
+
+
+async def test_a_fast_shutdown_that_hangs_is_followed_by_an_immediate_one_that_loses_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_guard, "FAST_STOP_DEADLINE_S", 0.5)
+    async with private_postgres(place) as dsn, open_database(dsn) as database:
+        await database.execute("CREATE TABLE kept AS SELECT 7 AS a")
+        pid = postmaster_pid(place)
+        for child in family(pid)[1:]:
+            if b"checkpointer" in Path(f"/proc/{child}/cmdline").read_bytes():  # noqa: ASYNC240
+                os.kill(child, signal.SIGSTOP)  # a checkpoint that never ends; PostgreSQL kills it after 5 s
+    assert not alive(pid)
+    async with private_postgres(place) as dsn, open_database(dsn) as database:
+        assert await database.fetchval("SELECT a FROM kept") == 7
 
 
 async def test_an_error_of_the_body_leaves_the_block_as_it_is(place: Path) -> None:

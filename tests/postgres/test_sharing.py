@@ -18,7 +18,7 @@ from relay.database import open_database
 from relay.embedded_postgres import private_postgres
 from relay.postgres_binaries import become
 from relay.postgres_files import Lock, PidFile
-from tests.postgres.processes import PATIENCE_S, alive, family, guards_of, postmaster_pid, servers_of, stalled, until
+from tests.postgres.processes import PATIENCE_S, alive, family, guards_of, postmaster_pid, servers_of, until
 from tests.postgres.server import TEST_SETTINGS, temporary_directory
 
 ROOT = Path(__file__).parents[2]
@@ -131,20 +131,49 @@ async def test_when_every_user_was_killed_the_guard_stops_it(place: Path) -> Non
 
 
 async def test_the_guard_leaves_a_server_alone_that_somebody_uses_again(place: Path) -> None:
+    """The guard has seen that all were gone, and waits for its turn; somebody enters first."""
     async with users(place, 1) as (killed,):
         await killed.is_in()
-        guards = guards_of(place)
-        with stalled(guards):
-            await killed.ends(-signal.SIGKILL, signal.SIGKILL)
-            opened = private_postgres(place, settings=TEST_SETTINGS)
-            dsn = await opened.__aenter__()
-        # The old guard may wake only now, and finds that there is a user; it goes on guarding.
-        await until(lambda: free(place, "turn.lock"))
-        async with open_database(dsn) as database:
-            assert await database.fetchval("SELECT 1") == 1
-        assert len(guards_of(place)) == 2
-        await opened.__aexit__(None, None, None)
-        await until(lambda: not guards_of(place))
+        pid = postmaster_pid(place)
+        locks = turn, *held = [Lock(place / name) for name in ("turn.lock", "users.lock", "guard.lock")]
+        turn.wait_exclusive()
+        await killed.ends(-signal.SIGKILL, signal.SIGKILL)
+        await until(lambda: waits_for(guards_of(place)[0], place / "turn.lock"))
+        for lock in held:
+            lock.share()
+        turn.release()
+        await until(lambda: waits_for(guards_of(place)[0], place / "guard.lock"))
+        assert servers_of(place) == [pid]
+        for lock in locks:
+            lock.close()
+        await until(lambda: not servers_of(place))
+
+
+def waits_for(pid: int, path: Path) -> bool:
+    """/proc/locks: "9: -> FLOCK  ADVISORY  WRITE 123 fe:00:4711 0 EOF" is a waiting one."""
+    inode = path.stat().st_ino
+    lines = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return any(words[1] == "->" and words[5] == str(pid) and words[6].endswith(f":{inode}") for words in lines)
+
+
+async def test_one_at_a_time(place: Path) -> None:
+    """Two that start at once would both make the cluster; one that starts while the last one leaves would find a ruin."""
+    await trio.Path(place).mkdir(mode=0o711)
+    turn = Lock(place / "turn.lock")
+    turn.wait_exclusive()
+    entered = trio.Event()
+
+    async def enter() -> None:
+        async with private_postgres(place, settings=TEST_SETTINGS):
+            entered.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(enter)
+        with trio.move_on_after(0.5):
+            await entered.wait()
+        assert not entered.is_set()
+        assert not (place / "data.new").exists()
+        turn.close()
 
 
 async def test_an_orphan_is_replaced_and_its_data_is_kept(place: Path) -> None:
@@ -254,14 +283,6 @@ async def test_a_server_that_died_is_started_again_by_one_of_its_users(place: Pa
             assert await database.fetchval("SELECT 1") == 1
         await other.leave()
         assert servers_of(place) == []
-
-
-def free(place: Path, name: str) -> bool:
-    lock = Lock(place / name)
-    try:
-        return lock.try_exclusive()
-    finally:
-        lock.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
