@@ -87,7 +87,7 @@ class Session:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     for task in tasks:
-                        nursery.start_soon(self._until_its_ending, task)
+                        nursery.start_soon(self._until_its_ending, task, name=task)
                     await self._until_its_ending(self._write)
         finally:
             # Without an ending, somebody outside cancelled us: the worker is going down.
