@@ -5,6 +5,8 @@ WebSocket pings do not serve: Hypercorn answers them below us and checks nothing
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import trio
@@ -18,12 +20,22 @@ class Pulse:
 
     def __init__(self) -> None:
         self._felt = trio.Event()
+        self.held = False
 
     def beat(self) -> None:
         self._felt.set()
 
     def reset(self) -> None:
         self._felt = trio.Event()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """While the block runs, the reader does not read: the silence is ours. An app that is gone shows when writing to it."""
+        self.held = True
+        try:
+            yield
+        finally:
+            self.held = False
 
     async def felt(self) -> None:
         await self._felt.wait()
@@ -39,6 +51,8 @@ async def keep_heartbeat(
         await outbox.send(Ping(n=n))
         with trio.move_on_after(within_s):
             await pulse.felt()
+            continue
+        if pulse.held:
             continue
         return Ending.HEARTBEAT_LOST
     raise AssertionError("count() does not end")

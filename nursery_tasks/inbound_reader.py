@@ -64,8 +64,9 @@ async def read_mailbox_app(
                 if mailed:
                     mail.acked(mailed)
                     mail_acks.submit(AckBatch(account_id, epoch, mailed), partial(mail.gone, mailed))
-                await signal_acks.room()
-                await mail_acks.room()
+                with pulse.hold():
+                    await signal_acks.room()
+                    await mail_acks.room()
             case Ping(n=n):
                 await outbox.send(Pong(n=n))
             case Pong():
@@ -101,14 +102,16 @@ async def read_post_app(
             case PostFrame(envelopes=envelopes):
                 for post in envelopes:
                     await _take(post, 0, mail, unanswered, outbox, wall)
-                await pace.spend(len(envelopes))
-                await mail.room()
-                await unanswered.room()
+                with pulse.hold():
+                    await pace.spend(len(envelopes))
+                    await mail.room()
+                    await unanswered.room()
             case SignalFrame(ttl_s=ttl_s):
                 await _take(frame, ttl_s, signals, unanswered, outbox, wall)
-                await pace.spend(1)
-                await signals.room()
-                await unanswered.room()
+                with pulse.hold():
+                    await pace.spend(1)
+                    await signals.room()
+                    await unanswered.room()
             case Ping(n=n):
                 await outbox.send(Pong(n=n))
             case Pong():
