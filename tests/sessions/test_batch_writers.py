@@ -1,0 +1,400 @@
+"""Batch writers: group commit without a timer, what an answer means, and who waits for room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from nursery_tasks.batch_writer import AckWriter, PostWriter
+from relay.errors import DatabaseUnavailable, Refusal
+from relay.records import AckBatch, Outcome, Posting, Stored
+from tests.fakes import Gate, MemoryAccounts, MemoryMailbox, MemoryPoster, MemoryRates, new_id
+from tests.sessions.stage import KEY, body, wall
+
+
+class Desk:
+    """A post writer, and a list of what it did in which order."""
+
+    def __init__(self, nursery: trio.Nursery, **options: int) -> None:
+        self.done: list[tuple[str, Any]] = []
+        self.accounts = MemoryAccounts()
+        self.store = MemoryMailbox(self.accounts, wall)
+        self.rates = MemoryRates()
+        self.poster = MemoryPoster()
+        self.writer = PostWriter(
+            self.store,
+            self.rates,
+            lambda posting: self.done.append(("stored", posting.id)),
+            lambda account_id: self.done.append(("again", account_id)),
+            lambda account_id: self.done.append(("full", account_id)),
+            **options,
+        )
+        self.scope = trio.CancelScope()
+        self.account_id = self.accounts.add(KEY)
+        nursery.start_soon(self._run)
+
+    async def _run(self) -> None:
+        with self.scope:
+            await self.writer.run()
+
+    def posting(self, fill: int | str = 0, to: UUID | None = None, size: int = 1024, key: bytes = KEY) -> Posting:
+        return Posting(to or self.account_id, new_id(wall()), sha256(key).digest(), body(fill, size), int(wall()))
+
+    def submit(self, *postings: Posting, poster: MemoryPoster | None = None) -> None:
+        for posting in postings:
+            self.writer.submit(posting, poster or self.poster)
+
+    async def committing(self) -> Gate:
+        """A batch of one post that is on its way, and stays there until the gate is opened."""
+        gate = self.store.gates["put"] = Gate()
+        self.submit(self.posting("first"))
+        await gate.reached.wait()
+        del self.store.gates["put"]
+        return gate
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [outcome for _, outcome in self.poster.answers]
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.store.batches]
+
+
+@pytest.fixture
+async def desk(nursery: trio.Nursery) -> AsyncIterator[Desk]:
+    made = Desk(nursery, batch_items=8, waiting_items=16)
+    await wait_all_tasks_blocked()
+    yield made
+    made.scope.cancel()
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_lone_post_goes_at_once(desk: Desk, autojump_clock: MockClock) -> None:
+    desk.submit(desk.posting())
+    await wait_all_tasks_blocked()
+    assert desk.outcomes == [Stored.NEW]
+    assert trio.current_time() == 0.0
+
+
+async def test_what_comes_during_a_commit_shares_the_next(desk: Desk, autojump_clock: MockClock) -> None:
+    gate = await desk.committing()
+    desk.submit(*(desk.posting(n) for n in range(5)))
+    await wait_all_tasks_blocked()
+    assert (desk.outcomes, desk.done) == ([], [])
+    gate.open()
+    await wait_all_tasks_blocked()
+    assert desk.sizes == [1, 5]
+    assert desk.outcomes == [Stored.NEW] * 6
+    assert trio.current_time() == 0.0
+
+
+async def test_a_batch_has_a_bound(desk: Desk, autojump_clock: MockClock) -> None:
+    gate = await desk.committing()
+    batch = [desk.posting(n) for n in range(20)]
+    desk.submit(*batch)
+    gate.open()
+    await wait_all_tasks_blocked()
+    assert desk.sizes == [1, 8, 8, 4]
+    assert [p.id for b in desk.store.batches for p in b][1:] == [p.id for p in batch]
+
+
+async def test_the_recipient_is_told_before_the_poster(desk: Desk, autojump_clock: MockClock) -> None:
+    posting = desk.posting()
+    desk.poster.answered = lambda answers: desk.done.append(("answered", None))  # type: ignore[method-assign]
+    desk.submit(posting)
+    await wait_all_tasks_blocked()
+    assert desk.done == [("stored", posting.id), ("answered", None)]
+
+
+async def test_one_call_a_poster(desk: Desk, autojump_clock: MockClock) -> None:
+    gate = await desk.committing()
+    posters = [MemoryPoster() for _ in range(3)]
+    sent: list[list[UUID]] = [[], [], []]
+    for n in range(8):
+        posting = desk.posting(n)
+        desk.submit(posting, poster=posters[n % 3])
+        sent[n % 3].append(posting.id)
+    gate.open()
+    await wait_all_tasks_blocked()
+    assert [poster.calls for poster in posters] == [1, 1, 1]
+    assert [[id_ for id_, _ in poster.answers] for poster in posters] == sent
+
+
+async def test_the_same_id_twice_is_two_batches_and_holds_up_nobody(desk: Desk, autojump_clock: MockClock) -> None:
+    gate = await desk.committing()
+    one, other, more = desk.posting("one"), desk.posting("other"), desk.posting("more")
+    conflict = one._replace(body=body("another"))
+    desk.submit(one, one, conflict, other, one, more)
+    gate.open()
+    await wait_all_tasks_blocked()
+    assert [[p.id for p in batch] for batch in desk.store.batches[1:]] == [
+        [one.id, other.id, more.id], [one.id], [one.id], [one.id],
+    ]  # fmt: skip
+    assert [o for id_, o in desk.poster.answers if id_ == one.id] == [
+        Stored.NEW, Stored.AGAIN, Refusal.CONFLICT, Stored.AGAIN,
+    ]  # fmt: skip
+    assert len(desk.poster.answers) == 7
+
+
+async def test_the_same_id_to_two_accounts_is_one_batch(desk: Desk, autojump_clock: MockClock) -> None:
+    gate = await desk.committing()
+    one = desk.posting()
+    desk.submit(one, one._replace(account_id=desk.accounts.add(KEY)))
+    gate.open()
+    await wait_all_tasks_blocked()
+    assert desk.sizes == [1, 2]
+
+
+# -- failures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), ValueError("somebody's secret")])
+async def test_a_batch_that_fails_fails_alone(
+    desk: Desk, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    desk.store.errors["put"] = error
+    desk.submit(desk.posting(1), desk.posting(2))
+    await wait_all_tasks_blocked()
+    del desk.store.errors["put"]
+    desk.submit(desk.posting(3))
+    await wait_all_tasks_blocked()
+    assert desk.outcomes == [Refusal.UNAVAILABLE, Refusal.UNAVAILABLE, Stored.NEW]
+    assert [word for word, _ in desk.done] == ["stored"]
+    assert "2 posts" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_draining_refuses_what_waits_and_lets_the_commit_finish(desk: Desk, autojump_clock: MockClock) -> None:
+    gate = await desk.committing()
+    desk.submit(desk.posting(1))
+    drained: list[int] = []
+
+    async def drain(number: int) -> None:
+        await desk.writer.drain()
+        drained.append(number)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain, 1)
+        nursery.start_soon(drain, 2)
+        await wait_all_tasks_blocked()
+        assert (drained, desk.outcomes) == ([], [Refusal.UNAVAILABLE])
+        desk.submit(desk.posting(2))
+        assert desk.outcomes == [Refusal.UNAVAILABLE] * 2
+        gate.open()
+    assert desk.outcomes == [Refusal.UNAVAILABLE] * 2 + [Stored.NEW]
+    await desk.writer.drain()
+    with trio.fail_after(1):
+        await desk.writer.room()
+
+
+async def test_draining_is_done_when_nothing_is_committed(desk: Desk, autojump_clock: MockClock) -> None:
+    with trio.fail_after(0.001):
+        await desk.writer.drain()
+
+
+async def test_draining_does_not_wait_for_a_writer_that_was_cancelled(desk: Desk, autojump_clock: MockClock) -> None:
+    await desk.committing()
+    desk.scope.cancel()
+    with trio.fail_after(1):
+        await desk.writer.drain()
+    assert desk.outcomes == []
+
+
+# -- room ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1024, 16), (65536, 512)], ids=["by count", "by bytes"])
+async def test_everybody_who_waits_for_room_gets_it(
+    nursery: trio.Nursery, autojump_clock: MockClock, size: int, fits: int
+) -> None:
+    desk = Desk(nursery, batch_items=8, waiting_items=16 if size == 1024 else 10_000)
+    gate = await desk.committing()
+    desk.submit(*(desk.posting(n, size=size) for n in range(fits - 1)))
+    with trio.fail_after(0.001):
+        await desk.writer.room()
+    desk.submit(desk.posting(size=size))
+    got: list[int] = []
+
+    async def wait_for_room(number: int) -> None:
+        await desk.writer.room()
+        got.append(number)
+
+    async with trio.open_nursery() as waiters:
+        for number in range(5):
+            waiters.start_soon(wait_for_room, number)
+        await wait_all_tasks_blocked()
+        assert got == []
+        waiters.cancel_scope.deadline = trio.current_time() + 5
+        gate.open()
+    assert sorted(got) == [0, 1, 2, 3, 4]
+    desk.scope.cancel()
+
+
+async def test_room_is_counted_back_to_nothing(desk: Desk, autojump_clock: MockClock) -> None:
+    gate = await desk.committing()
+    one = desk.posting()
+    desk.submit(one, one, desk.posting(1, size=65536), one)
+    gate.open()
+    await wait_all_tasks_blocked()
+    assert desk.writer._queue._size == 0
+    gate = await desk.committing()
+    desk.submit(desk.posting(), desk.posting(size=4096))
+    gate.open()
+    await desk.writer.drain()
+    assert desk.writer._queue._size == 0
+
+
+# -- rates -----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_reaches_the_store_is_charged(desk: Desk, autojump_clock: MockClock) -> None:
+    desk.submit(desk.posting(size=1024), desk.posting(size=4096))
+    await wait_all_tasks_blocked()
+    assert desk.rates.charged == [(desk.account_id, 1024), (desk.account_id, 4096)]
+    assert desk.rates.given_back == []
+
+
+async def test_over_the_rate_the_store_judges_and_nothing_is_given_back(desk: Desk, autojump_clock: MockClock) -> None:
+    desk.rates.wait_s[desk.account_id] = 9
+    desk.submit(desk.posting(), desk.posting(key=bytes(16)))
+    await wait_all_tasks_blocked()
+    assert desk.outcomes == [Refusal.RATE_LIMITED, Refusal.NO_ACCESS]
+    assert [p.wait_s for p in desk.store.batches[0]] == [9, 9]
+    assert (desk.rates.charged, desk.rates.given_back) == ([], [])
+
+
+async def test_who_has_no_access_uses_nothing_up(desk: Desk, autojump_clock: MockClock) -> None:
+    nobody = uuid4()
+    desk.submit(desk.posting(key=bytes(16)), desk.posting(to=nobody))
+    await wait_all_tasks_blocked()
+    assert desk.rates.given_back == desk.rates.charged == [(desk.account_id, 1024), (nobody, 1024)]
+
+
+async def test_a_batch_that_failed_is_given_back(desk: Desk, autojump_clock: MockClock) -> None:
+    """Else the retries of an outage would leave their recipients no allowance."""
+    desk.store.errors["put"] = DatabaseUnavailable()
+    desk.submit(desk.posting())
+    await wait_all_tasks_blocked()
+    assert desk.rates.given_back == desk.rates.charged == [(desk.account_id, 1024)]
+
+
+async def test_who_must_be_told_what(desk: Desk, autojump_clock: MockClock) -> None:
+    desk.store._quota = (1, 10**6, 1)
+    first = desk.posting()
+    desk.submit(first)
+    await wait_all_tasks_blocked()
+    desk.submit(first, desk.posting(), desk.posting(key=bytes(16)))
+    await wait_all_tasks_blocked()
+    assert desk.done == [("stored", first.id), ("again", desk.account_id), ("full", desk.account_id)]
+
+
+# -- acknowledgements ------------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A store that keeps what it was told to remove."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[AckBatch]] = []
+        self.gate: Gate | None = None
+        self.error: Exception | None = None
+
+    async def remove(self, batch: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        self.batches.append(list(batch))
+        if self.gate is not None:
+            await self.gate.pass_through()
+        if self.error is not None:
+            raise self.error
+
+
+def acks(count: int) -> AckBatch:
+    return AckBatch(uuid4(), 1, tuple(uuid4() for _ in range(count)))
+
+
+@pytest.fixture
+async def store(nursery: trio.Nursery) -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+async def writer(nursery: trio.Nursery, store: Recorder) -> AckWriter:
+    made = AckWriter(store, batch_ids=10, waiting_ids=20)
+    await nursery.start(made.run)
+    return made
+
+
+async def test_acks_are_tried_in_batches(store: Recorder, writer: AckWriter, autojump_clock: MockClock) -> None:
+    tried: list[int] = []
+    for n in range(6):
+        writer.submit(acks(4), lambda n=n: tried.append(n))  # type: ignore[misc]
+    assert tried == []
+    await writer.idle()
+    assert tried == list(range(6))
+    assert [len(batch) for batch in store.batches] == [3, 3]
+    assert trio.current_time() == 0.0
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), ValueError("somebody's secret")])
+async def test_acks_that_fail_were_tried_too(
+    store: Recorder, writer: AckWriter, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    store.error = error
+    tried: list[int] = []
+    writer.submit(acks(1), lambda: tried.append(1))
+    await writer.idle()
+    store.error = None
+    writer.submit(acks(1), lambda: tried.append(2))
+    await writer.idle()
+    assert tried == [1, 2]
+    assert "secret" not in caplog.text
+
+
+async def test_idle_is_when_everything_was_tried(store: Recorder, writer: AckWriter, autojump_clock: MockClock) -> None:
+    store.gate = Gate()
+    writer.submit(acks(1), lambda: None)
+    idle: list[int] = []
+
+    async def wait(number: int) -> None:
+        await writer.idle()
+        idle.append(number)
+
+    async with trio.open_nursery() as waiters:
+        waiters.start_soon(wait, 1)
+        waiters.start_soon(wait, 2)
+        await store.gate.reached.wait()
+        await wait_all_tasks_blocked()
+        assert idle == []
+        waiters.cancel_scope.deadline = trio.current_time() + 1
+        store.gate.open()
+    assert sorted(idle) == [1, 2]
+
+
+async def test_many_wait_for_room_for_acks(store: Recorder, writer: AckWriter, autojump_clock: MockClock) -> None:
+    store.gate = Gate()
+    writer.submit(acks(1), lambda: None)
+    await store.gate.reached.wait()
+    writer.submit(acks(20), lambda: None)
+    got: list[int] = []
+
+    async def wait(number: int) -> None:
+        await writer.room()
+        got.append(number)
+
+    async with trio.open_nursery() as waiters:
+        for number in range(4):
+            waiters.start_soon(wait, number)
+        await wait_all_tasks_blocked()
+        assert got == []
+        waiters.cancel_scope.deadline = trio.current_time() + 1
+        store.gate.open()
+    assert sorted(got) == [0, 1, 2, 3]
