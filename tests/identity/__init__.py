@@ -1,0 +1,1 @@
+"""Accounts, invites, prekeys, certificates, and the HTTP calls that lead to them."""
