@@ -4,7 +4,7 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -63,6 +63,7 @@ export async function startRealRelay(settings: Readonly<Record<string, string>> 
   const bin = path.join(ROOT, '.venv', 'bin');
   if (!existsSync(path.join(bin, 'hypercorn'))) throw new Error(`there is no relay in ${bin}: set it up first, or name one by SOTTOVOCE_RELAY_URL`);
   const directory = mkdtempSync(path.join(tmpdir(), 'sottovoce-relay-'));
+  chmodSync(directory, 0o711); // as root, PostgreSQL runs under another user, who must be able to pass through
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SOTTOVOCE_') && name !== 'VIRTUAL_ENV');

@@ -1,0 +1,19 @@
+/** Run by `npm run test:relay`: it needs the relay of this repository set up, or one that runs elsewhere. */
+import { afterAll, beforeAll } from 'vitest';
+
+import { relayContract } from './contract.ts';
+import { startRealRelay } from './real_relay.ts';
+import type { RealRelay } from './real_relay.ts';
+
+let relay: RealRelay | undefined;
+
+beforeAll(async () => {
+  relay = await startRealRelay();
+}, 120_000);
+
+afterAll(() => relay?.stop());
+
+relayContract('real relay', () => {
+  if (!relay) throw new Error('the relay is not up');
+  return relay;
+});
