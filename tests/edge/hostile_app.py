@@ -83,6 +83,18 @@ def create_app() -> QuartTrio:
             except PeerGone:
                 notes["stubborn heard PeerGone"] += 1
 
+    @app.websocket("/absent-minded")
+    async def absent_minded() -> None:
+        """The same, but only after a while: by then the relay has long seen that the peer is gone."""
+        await websocket.send(b"x")
+        with trio.CancelScope(shield=True):
+            await trio.sleep(0.7)
+            try:
+                while True:
+                    await websocket.send(b"x")
+            except PeerGone:
+                notes["absent-minded heard PeerGone"] += 1
+
     @app.websocket("/raise")
     async def raise_() -> None:
         await websocket.receive()

@@ -130,13 +130,14 @@ def test_a_peer_that_closes_without_reading_is_cut_off(server: Server, port: int
 
 
 @pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("who", ["stubborn", "absent-minded"])
 def test_sending_to_nobody_ends_and_does_not_freeze_the_worker(
-    port: int, noted: Callable[[str], None], reset: bool
+    port: int, noted: Callable[[str], None], who: str, reset: bool
 ) -> None:
-    with wire.websocket(port, b"/stubborn") as peer:
+    with wire.websocket(port, b"/" + who.encode()) as peer:
         peer.hear_frame()
         peer.close(reset=reset)
-        noted("stubborn heard PeerGone")
+        noted(f"{who} heard PeerGone")
 
 
 @pytest.mark.parametrize("reset", [False, True])
