@@ -59,13 +59,13 @@ export class RawSocket {
     });
   }
 
-  /** The next frame but the heartbeat, which is answered. */
+  /** The next frame but the heartbeat, which is answered, and `prekeys_low`, which comes at its own time to members with so few keys. */
   async next(): Promise<Frame> {
     for (;;) {
       await this.#until(() => this.#frames.length > 0);
       const frame = this.#frames.shift();
       if (frame?.type === 'ping') this.send({ type: 'pong', n: frame['n'] });
-      else if (frame) return frame;
+      else if (frame && frame.type !== 'prekeys_low') return frame;
     }
   }
 
