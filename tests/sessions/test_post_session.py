@@ -265,11 +265,11 @@ async def test_a_fast_poster_is_read_no_faster_than_its_pace(autojump_clock: Moc
     for _ in range(12):
         running.peer.say(post_frame(*(post(account_id) for _ in range(32))))
     answered = 0
-    at: dict[int, float] = {}
+    at_once = 0
     while answered < 12 * 32:
         answered += len((await running.peer.expect("posted"))["ids"])
-        at[answered] = trio.current_time()
-    assert at[64] == at[96] == 0.0  # the burst, and the frame that made it late
+        at_once = answered if trio.current_time() == 0.0 else at_once
+    assert at_once == 96  # the burst, and the frame that made it late; in how many answers is up to the batches
     assert trio.current_time() == pytest.approx((11 * 32 - 64) / 30)
 
 
