@@ -160,7 +160,7 @@ OPS = (
 )  # fmt: skip
 
 
-@settings(max_examples=250, derandomize=True, deadline=None, database=None)
+@settings(max_examples=1000, derandomize=True, deadline=None, database=None)
 @given(st.lists(st.tuples(st.sampled_from(OPS), st.integers(0, 5)), max_size=60))
 @example([("slow page", 0), ("settle", 0), *[("commit", 0)] * 5, ("page arrives", 0)])
 @example([("commit, tell later", 0), ("settle", 0), ("ack", 0), ("deleted", 0), ("tell", 0)])
