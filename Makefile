@@ -52,8 +52,8 @@ demo: setup ## two people write to each other through a relay of their own, in o
 # -- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## run every check: lint, client, relay, demo
-	@scripts/stages.sh lint test-client test-relay demo
+test: setup ## run every check: lint, client, relay, both together, demo
+	@scripts/stages.sh lint test-client test-relay test-both demo
 
 .PHONY: lint
 lint: $(PYTHON_READY) ## style and types of the Python code
@@ -70,6 +70,10 @@ test-client: $(CLIENT_READY) ## types, style and tests of the client core, under
 .PHONY: test-relay
 test-relay: setup ## tests of the relay (some of them ask libsignal under Node)
 	$(BIN)/pytest
+
+.PHONY: test-both
+test-both: setup ## tests of the client core against a relay that it starts
+	cd mobile && npm run --silent test:relay
 
 .PHONY: format
 format: $(PYTHON_READY) ## rewrite the Python code in the house style
