@@ -174,7 +174,7 @@ export function relayContract(name: string, relay: () => RelayUnderTest): void {
       for (const session of [await mailbox(one), await posting()]) {
         session.send({ type: 'ping', n: 42 });
         for (let frame = await session.next(); ; frame = await session.next()) {
-          if (frame.type === 'drained') continue;
+          if (frame.type === 'drained' || frame.type === 'prekeys_low') continue;
           expect(frame).toEqual({ type: 'pong', n: 42 });
           break;
         }
@@ -262,6 +262,23 @@ export function relayContract(name: string, relay: () => RelayUnderTest): void {
       const session = await posting();
       session.send({ type: 'signal', ...envelope(one), ttl_s: 30 });
       await session.expect('posted');
+    });
+
+    test('a session of an account that is short of one-time keys is told so', async () => {
+      const few = await mailbox(await member(3));
+      let frame = await few.next();
+      if (frame.type === 'drained') frame = await few.next(); // in either order
+      expect(frame).toEqual({ type: 'prekeys_low', prekeys: 3, kyber_prekeys: 3 });
+      const enough = await mailbox(await member(25));
+      expect((await enough.next()).type).toBe('drained');
+    });
+
+    test('a member who runs short while connected is told so', async () => {
+      const one = await member(20);
+      const session = await mailbox(one);
+      await session.expect('drained');
+      await call(url(`/v1/prekeys/${one.account}/take`), 'POST', { 'Access-Key': one.access });
+      expect(await session.expect('prekeys_low')).toEqual({ type: 'prekeys_low', prekeys: 19, kyber_prekeys: 19 });
     });
 
     test('the newest mailbox session wins', async () => {

@@ -175,7 +175,7 @@ export class FakeRelay {
     this.account(id).session?.socket.close(code);
   }
 
-  tellPrekeysLow(id: string): void {
+  #tellPrekeysLow(id: string): void {
     const account = this.account(id);
     this.#say(account.session?.socket, { type: 'prekeys_low', prekeys: account.prekeys.length, kyber_prekeys: account.kyber.length });
   }
@@ -339,12 +339,15 @@ export class FakeRelay {
   #take(id: string, accessKey: unknown): Json {
     const account = this.#opens(id, accessKey);
     if (!account) throw new Problem(401, 'no_access');
+    const wasLow = this.#isLow(account);
     const kyber = account.kyber.shift() ?? account.lastResort;
+    const prekey = account.prekeys.shift() ?? null;
+    if (!wasLow && this.#isLow(account)) this.#tellPrekeysLow(account.id);
     return {
       identity_key: account.identityKey,
       registration_id: account.registrationId,
       signed_prekey: account.signed,
-      prekey: account.prekeys.shift() ?? null,
+      prekey,
       kyber_prekey: kyber,
     };
   }
@@ -383,7 +386,12 @@ export class FakeRelay {
       for (const id of ids) session.inFlight.delete(id);
       this.#deliver(account);
     });
+    if (this.#isLow(account)) this.#tellPrekeysLow(account.id);
     this.#deliver(account);
+  }
+
+  #isLow(account: FakeAccount): boolean {
+    return Math.min(account.prekeys.length, account.kyber.length) < 20;
   }
 
   #deliver(account: FakeAccount): void {

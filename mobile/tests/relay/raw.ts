@@ -59,19 +59,20 @@ export class RawSocket {
     });
   }
 
-  /** The next frame but the heartbeat, which is answered, and `prekeys_low`, which comes at its own time to members with so few keys. */
+  /** The next frame but the heartbeat, which is answered. */
   async next(): Promise<Frame> {
     for (;;) {
       await this.#until(() => this.#frames.length > 0);
       const frame = this.#frames.shift();
       if (frame?.type === 'ping') this.send({ type: 'pong', n: frame['n'] });
-      else if (frame && frame.type !== 'prekeys_low') return frame;
+      else if (frame) return frame;
     }
   }
 
-  /** The next frame, which must be of this type. */
+  /** The next frame, which must be of this type; `prekeys_low` may come at any time and is passed over unless it is asked for. */
   async expect(type: string): Promise<Frame> {
-    const frame = await this.next();
+    let frame = await this.next();
+    while (frame.type === 'prekeys_low' && type !== 'prekeys_low') frame = await this.next();
     if (frame.type !== type) throw new Error(`expected ${type}, the relay sent ${JSON.stringify(frame).slice(0, 200)}`);
     return frame;
   }
