@@ -100,12 +100,11 @@ export class MailboxConnection {
       default:
         break;
     }
-    this.#working ??= this.#settle().finally(() => {
-      this.#working = null;
-    });
+    this.#working ??= this.#settle();
   }
 
   async #settle(): Promise<void> {
+    await Promise.resolve(); // so that `#working` is set before it can be cleared
     for (let work = this.#work.shift(); work; work = this.#work.shift()) {
       const { session } = work;
       if (work.kind === 'drained') {
@@ -127,6 +126,8 @@ export class MailboxConnection {
       }
       for (const ack of ackFrames(done)) session.send(ack);
     }
+    // In the same turn as the last look at the queue: a frame that comes a microtask later must find nobody working.
+    this.#working = null;
   }
 
   /** The next envelope of the same session, to be acknowledged in one frame with those before it. */

@@ -97,9 +97,7 @@ export class Sender {
     }
     const mine = runner;
     mine.again = true;
-    mine.busy ??= this.#run(peer, mine).finally(() => {
-      mine.busy = null;
-    });
+    mine.busy ??= this.#run(peer, mine);
   }
 
   async stop(): Promise<void> {
@@ -112,6 +110,7 @@ export class Sender {
   }
 
   async #run(peer: string, runner: Runner): Promise<void> {
+    await Promise.resolve(); // so that `busy` is set before it can be cleared
     while (this.#running && runner.again) {
       runner.again = false;
       runner.cancelRetry();
@@ -131,16 +130,18 @@ export class Sender {
         runner.cancelRetry = this.#deps.clock.after(waitS * 1000, () => this.wake(peer));
       }
     }
+    runner.busy = null; // in the same turn as the last look at `again`
   }
 
   /** One batch through all the steps. Answers the seconds until the next pass is due, null when nothing waits. */
   async #pass(peer: string, runner: Runner): Promise<number | null> {
     const { store, time } = this.#deps;
-    const items = await store.outbox(peer, LIMITS.postEnvelopes);
-    const [first] = items;
+    const waiting = await store.outbox(peer, LIMITS.postEnvelopes);
+    const [first] = waiting;
     if (!first) return null;
     const now = time.nowS();
     if (first.notBefore > now) return first.notBefore - now; // later messages do not overtake
+    const items = first.attempts > 0 ? [first] : waiting; // nor do they while it is being tried again
     const ready: OutboxItem[] = [];
     for (const item of items) {
       const sealed = await this.#prepare(item);

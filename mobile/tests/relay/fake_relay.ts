@@ -115,12 +115,13 @@ export class FakeRelay {
     refuse: [] as { code: string; retryAfterS?: number }[],
   };
   /** What happened on the wire, for tests that assert on it. */
-  readonly log = { posts: [] as { session: number; to: string; id: string; body: string }[], acked: [] as string[], requests: [] as string[] };
+  readonly log = { posts: [] as { session: number; to: string; id: string; body: string }[], acked: [] as string[], requests: [] as string[], ports: { identified: new Set<number>(), anonymous: new Set<number>() } };
   #postSessions = 0;
 
   static async start(): Promise<FakeRelay> {
     const relay = new FakeRelay();
     relay.#server.on('upgrade', (request, socket, head) => {
+      relay.#note(request);
       try {
         const path = request.url ?? '';
         if (path === '/v1/mailbox') {
@@ -180,6 +181,12 @@ export class FakeRelay {
     this.#say(account.session?.socket, { type: 'prekeys_low', prekeys: account.prekeys.length, kyber_prekeys: account.kyber.length });
   }
 
+  /** Which TCP connections carried which lane. */
+  #note(request: http.IncomingMessage): void {
+    const port = request.socket.remotePort ?? 0;
+    (request.headers.authorization === undefined ? this.log.ports.anonymous : this.log.ports.identified).add(port);
+  }
+
   #say(socket: WebSocket | undefined, frame: Json): void {
     socket?.send(JSON.stringify(frame));
   }
@@ -188,6 +195,7 @@ export class FakeRelay {
 
   async #http(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const path = request.url ?? '';
+    this.#note(request);
     this.log.requests.push(`${request.method} ${path}`);
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);

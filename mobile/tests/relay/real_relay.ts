@@ -43,6 +43,18 @@ async function untilReady(url: string, relay: ChildProcess, said: () => string):
   }
 }
 
+async function untilGone(url: string): Promise<void> {
+  for (let i = 0; i < 100; i += 1) {
+    const answered = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) }).then(
+      () => true,
+      () => false,
+    );
+    if (!answered) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('the killed relay still answers');
+}
+
 /** `settings`: of relay/config.py, by their names there. */
 export async function startRealRelay(settings: Readonly<Record<string, string>> = {}): Promise<RealRelay> {
   const external = process.env['SOTTOVOCE_RELAY_URL'];
@@ -76,7 +88,12 @@ export async function startRealRelay(settings: Readonly<Record<string, string>> 
   };
   let said = '';
   const start = async (): Promise<ChildProcess> => {
-    const child = spawn(path.join(bin, 'hypercorn'), ['-k', 'trio', '-b', `127.0.0.1:${port}`, 'relay.app:app'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(path.join(bin, 'hypercorn'), ['-k', 'trio', '-b', `127.0.0.1:${port}`, 'relay.app:app'], {
+      cwd: ROOT,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // hypercorn's worker is a process of its own: a crash must take the whole group
+    });
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (said += data.toString('utf8')));
     await untilReady(url, child, () => said);
     return child;
@@ -84,8 +101,10 @@ export async function startRealRelay(settings: Readonly<Record<string, string>> 
   const end = async (child: ChildProcess, signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    child.kill(signal);
-    const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    const group = -(child.pid ?? 0);
+    if (signal === 'SIGKILL') process.kill(group, signal);
+    else child.kill(signal);
+    const timer = setTimeout(() => process.kill(group, 'SIGKILL'), 15_000);
     await exited;
     clearTimeout(timer);
   };
@@ -102,6 +121,7 @@ export async function startRealRelay(settings: Readonly<Record<string, string>> 
     },
     async crash() {
       await end(relay, 'SIGKILL');
+      await untilGone(url);
       relay = await start();
     },
     async stop() {
