@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
 from relay.database import Database
 from relay.frames import PREKEYS_LOW, from_b64, to_b64
 from relay.prekeys import PrekeyUpload
@@ -19,6 +17,7 @@ from tests.identity.conftest import Http, serve
 from tests.identity.members import Clock, Member, key_body, sha256, upload_body
 
 LOWERCASE_ID = "8d5fbe44-0f1f-4f66-b3b5-1a1d0c6c7a01"
+JSON = {"Content-Type": "application/json"}
 
 
 async def _register(http: Http, code: str, member: Member, one_time: int = 3) -> None:
@@ -150,22 +149,16 @@ IDENTIFIED = [call for call in CALLS if call.lane.value != "anonymous"]
 ANONYMOUS = [call for call in CALLS if call.lane.value == "anonymous"]
 
 
-@pytest.mark.parametrize("call", ANONYMOUS, ids=lambda call: call.path)
-@pytest.mark.parametrize("auth", ["", "Bearer", "Basic eA==", "good"])
 async def test_the_anonymous_lane_hears_nobody_out_who_says_who_they_are(
-    http: Http, database: Database, member: Member, call: Call, auth: str
+    http: Http, database: Database, member: Member
 ) -> None:
-    before = await database.fetchval("SELECT count(*) FROM prekeys")
-    path = call.path.replace("{account_id}", str(member.account_id))
     headers = {"Access-Key": to_b64(member.contact_key), "Origin": "https://elsewhere.example"}
-    answer = await http(
-        call.method,
-        path,
-        auth=member.bearer if auth == "good" else auth,
-        headers=headers,
-    )
-    assert (answer.status, answer.code) == (400, "identified_on_anonymous_lane")
-    assert await database.fetchval("SELECT count(*) FROM prekeys") == before
+    for call in ANONYMOUS:
+        path = call.path.replace("{account_id}", str(member.account_id))
+        for auth in ("", "Bearer", "Basic eA==", member.bearer):
+            answer = await http(call.method, path, auth=auth, headers=headers)
+            assert (answer.status, answer.code) == (400, "identified_on_anonymous_lane"), (path, auth)
+    assert await database.fetchval("SELECT count(*) FROM prekeys") == 3
 
 
 def _wrong_tokens(member: Member) -> dict[str, str | None]:
@@ -210,20 +203,17 @@ async def test_two_authorization_headers_are_none(http: Http, member: Member) ->
     assert (await client.get("/v1/account", headers=headers)).status_code == 401
 
 
-@pytest.mark.parametrize(
-    ("auth", "code"),
-    [
-        (None, "unauthorized"),
-        ("Bearer 8d5fbe44-0f1f-4f66-b3b5-1a1d0c6c7a01.AA", "unauthorized"),
-        ("Invite", "unauthorized"),
-        ("Invite x", "bad_invite"),
-        ("Invite " + "0" * 24, "bad_invite"),
-    ],
-)
-async def test_registering_takes_an_invite(http: Http, auth: str | None, code: str) -> None:
-    answer = await http("POST", "/v1/accounts", auth=auth, json=Member().registration_body())
-    assert (answer.status, answer.code) == (401, code)
-    assert answer.headers["www-authenticate"] in ("Bearer", "Invite")
+async def test_registering_takes_an_invite(http: Http) -> None:
+    body = Member().registration_body()
+    for auth, code, challenge in [
+        (None, "unauthorized", "Bearer"),
+        (f"Bearer {LOWERCASE_ID}.AA", "unauthorized", "Bearer"),
+        ("Invite", "unauthorized", "Bearer"),
+        ("Invite x", "bad_invite", "Invite"),
+        ("Invite " + "0" * 24, "bad_invite", "Invite"),
+    ]:
+        answer = await http("POST", "/v1/accounts", auth=auth, json=body)
+        assert (answer.status, answer.code, answer.headers["www-authenticate"]) == (401, code, challenge), auth
 
 
 async def test_no_access_is_one_answer(http: Http, member: Member) -> None:
@@ -247,34 +237,34 @@ async def test_a_used_up_allowance_shows_only_to_who_has_access(http: Http, sett
     assert (await http.take(member.account_id, bytes(16))).code == "no_access"
 
 
-@pytest.mark.parametrize(
-    ("origin", "allowed"),
-    [
-        (None, True),
-        ("https://relay.example", True),
-        ("https://relay.example/", True),  # React Native
-        ("https://RELAY.example", True),
-        ("https://relay.example:443", True),
-        ("https://relay.example:444", False),
-        ("http://relay.example", False),
-        ("https://relay.example.evil.example", False),
-        ("https://evil.example/relay.example", False),
-        ("https://evil.example#https://relay.example", False),
-        ("null", False),
-        ("", False),
-        ("file://", False),
-        ("https://[", False),
-        ("https://relay.example:x", False),
-    ],
-)
-async def test_only_the_relays_own_pages_may_ask(http: Http, member: Member, origin: str | None, allowed: bool) -> None:
-    headers = {} if origin is None else {"Origin": origin}
-    for answer in (
-        await http("GET", "/v1/relay", headers=headers),
-        await http("GET", "/v1/account", auth=member.bearer, headers=headers),
-    ):
-        assert answer.status == (200 if allowed else 403)
-        assert allowed or answer.code == "foreign_origin"
+ORIGINS: list[tuple[str | None, bool]] = [
+    (None, True),
+    ("https://relay.example", True),
+    ("https://relay.example/", True),  # React Native
+    ("https://RELAY.example", True),
+    ("https://relay.example:443", True),
+    ("https://relay.example:444", False),
+    ("http://relay.example", False),
+    ("https://relay.example.evil.example", False),
+    ("https://evil.example/relay.example", False),
+    ("https://evil.example#https://relay.example", False),
+    ("null", False),
+    ("", False),
+    ("file://", False),
+    ("https://[", False),
+    ("https://relay.example:x", False),
+]
+
+
+async def test_only_the_relays_own_pages_may_ask(http: Http, member: Member) -> None:
+    for origin, allowed in ORIGINS:
+        headers = {} if origin is None else {"Origin": origin}
+        for answer in (
+            await http("GET", "/v1/relay", headers=headers),
+            await http("GET", "/v1/account", auth=member.bearer, headers=headers),
+        ):
+            assert answer.status == (200 if allowed else 403), origin
+            assert allowed or answer.code == "foreign_origin"
 
 
 # -- what may be asked -----------------------------------------------------------------------------------------------
@@ -336,44 +326,44 @@ def _break(body: dict[str, object], change: str) -> bytes:
     return json.dumps(broken).encode()
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ("unknown field", "colour"),
-        ("unknown field deep inside", "prekeys.0.colour"),
-        ("missing field", "token_hash"),
-        ("short hash", "token_hash"),
-        ("not base64url", "token_hash"),
-        ("a second spelling", "token_hash"),
-        ("number in quotes", "registration_id"),
-        ("registration id 0", "registration_id"),
-        ("registration id 0x4000", "registration_id"),
-        ("registration id true", "registration_id"),
-        ("prekey id 0", "prekeys.0.id"),
-        ("prekey id 0x1000000", "prekeys.0.id"),
-        ("an id twice", "prekeys"),
-        ("a kyber id twice", "kyber_prekeys"),
-        ("101 prekeys", "prekeys"),
-        ("not a Curve25519 key", "identity_key"),
-        ("not a Kyber key", "kyber_prekeys.0.public_key"),
-        ("access of nobody", "access.contact"),
-        ("a list", "body"),
-        ("nothing", "body"),
-        ("half", "body"),
-        ("not UTF-8", "body"),
-        ("lone surrogate", "body"),
-        ("nested too deep", "body"),
-    ],
-)
-async def test_a_malformed_body_is_refused_by_the_place(http: Http, invite_code: str, change: str, field: str) -> None:
+MALFORMED = [
+    ("unknown field", "colour"),
+    ("unknown field deep inside", "prekeys.0.colour"),
+    ("missing field", "token_hash"),
+    ("short hash", "token_hash"),
+    ("not base64url", "token_hash"),
+    ("a second spelling", "token_hash"),
+    ("number in quotes", "registration_id"),
+    ("registration id 0", "registration_id"),
+    ("registration id 0x4000", "registration_id"),
+    ("registration id true", "registration_id"),
+    ("prekey id 0", "prekeys.0.id"),
+    ("prekey id 0x1000000", "prekeys.0.id"),
+    ("an id twice", "prekeys"),
+    ("a kyber id twice", "kyber_prekeys"),
+    ("101 prekeys", "prekeys"),
+    ("not a Curve25519 key", "identity_key"),
+    ("not a Kyber key", "kyber_prekeys.0.public_key"),
+    ("access of nobody", "access.contact"),
+    ("a list", "body"),
+    ("nothing", "body"),
+    ("half", "body"),
+    ("not UTF-8", "body"),
+    ("lone surrogate", "body"),
+    ("nested too deep", "body"),
+]
+
+
+async def test_a_malformed_body_is_refused_by_the_place(http: Http, invite_code: str) -> None:
     body = Member().registration_body()
-    data = _break(body, change)
-    answer = await http(
-        "POST", "/v1/accounts", auth=f"Invite {invite_code}", data=data, headers={"Content-Type": "application/json"}
-    )
-    assert (answer.status, answer.code) == (400, "bad_request")
-    assert field in answer.json["fields"]
-    assert b"red" not in answer.raw
+    for change, field in MALFORMED:
+        data = _break(body, change)
+        answer = await http("POST", "/v1/accounts", auth=f"Invite {invite_code}", data=data, headers=JSON)
+        assert (answer.status, answer.code) == (400, "bad_request"), change
+        assert field in answer.json["fields"], change
+        assert b"red" not in answer.raw
+    # None of it has cost the invite, and the body that all were made of is good.
+    assert (await http("POST", "/v1/accounts", auth=f"Invite {invite_code}", json=body)).status == 201
 
 
 async def test_null_and_absent_numbers_are_the_same(http: Http, invite_code: str) -> None:
@@ -392,13 +382,11 @@ async def test_a_contact_key_cannot_be_null(http: Http, member: Member) -> None:
     assert (await http.take(member.account_id, member.contact_key)).status == 200
 
 
-@pytest.mark.parametrize(
-    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
-)
-async def test_a_body_that_is_not_json_is_refused(http: Http, member: Member, content_type: str | None) -> None:
-    headers = {} if content_type is None else {"Content-Type": content_type}
-    answer = await http("PUT", "/v1/account/access", auth=member.bearer, data=b"{}", headers=headers)
-    assert (answer.code, answer.json["fields"]) == ("bad_request", ["Content-Type"])
+async def test_a_body_that_is_not_json_is_refused(http: Http, member: Member) -> None:
+    for content_type in (None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        answer = await http("PUT", "/v1/account/access", auth=member.bearer, data=b"{}", headers=headers)
+        assert (answer.code, answer.json["fields"]) == ("bad_request", ["Content-Type"]), content_type
 
 
 async def test_the_place_of_a_long_unknown_field_is_cut(http: Http, member: Member) -> None:
@@ -410,11 +398,11 @@ async def test_the_place_of_a_long_unknown_field_is_cut(http: Http, member: Memb
     assert answer.json["fields"] == ["x" * 64]
 
 
-@pytest.mark.parametrize("key", [None, "", "A", to_b64(bytes(15)), to_b64(bytes(17)), "!" * 22])
-async def test_an_access_key_has_16_bytes(http: Http, key: str | None) -> None:
-    headers = {} if key is None else {"Access-Key": key}
-    answer = await http("POST", f"/v1/prekeys/{LOWERCASE_ID}/take", headers=headers)
-    assert (answer.code, answer.json["fields"]) == ("bad_request", ["Access-Key"])
+async def test_an_access_key_has_16_bytes(http: Http) -> None:
+    for key in (None, "", "A", to_b64(bytes(15)), to_b64(bytes(17)), "!" * 22):
+        headers = {} if key is None else {"Access-Key": key}
+        answer = await http("POST", f"/v1/prekeys/{LOWERCASE_ID}/take", headers=headers)
+        assert (answer.code, answer.json["fields"]) == ("bad_request", ["Access-Key"]), key
 
 
 # -- conflicts -------------------------------------------------------------------------------------------------------

@@ -45,12 +45,13 @@ async def test_a_code_is_good_until_it_expires(services: Services, clock: Clock)
         await services.accounts.register(invite.code, Member().registration())
 
 
-@pytest.mark.parametrize("code", ["", "0" * 23, "0" * 24, "0" * 25, "ä" * 24, "\0" * 24])
-async def test_what_was_never_minted_is_refused(services: Services, code: str) -> None:
-    with pytest.raises(BadInvite):
-        await services.invites.check(code)
-    with pytest.raises(BadInvite):
-        await services.accounts.register(code, Member().registration())
+async def test_what_was_never_minted_is_refused(services: Services) -> None:
+    wanted = Member().registration()
+    for code in ("", "0" * 23, "0" * 24, "0" * 25, "ä" * 24, "\0" * 24):
+        with pytest.raises(BadInvite):
+            await services.invites.check(code)
+        with pytest.raises(BadInvite):
+            await services.accounts.register(code, wanted)
 
 
 async def test_the_sweep_forgets_a_day_after_the_expiry(database: Database, clock: Clock) -> None:
