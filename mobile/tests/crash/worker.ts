@@ -1,0 +1,71 @@
+/**
+ * A receiver that can be killed: reads the envelopes of a mailbox file, settles each through the real Receiver and the real
+ * database, and acknowledges it by rewriting the mailbox. Arguments: directory, mode, and the database step at which it dies.
+ */
+import { readFileSync, writeFileSync, renameSync } from 'node:fs';
+import path from 'node:path';
+
+import type { Database, Statement } from '../../src/core/ports.ts';
+import { KeyedQueue } from '../../src/core/queue.ts';
+import { Receiver } from '../../src/core/receiving.ts';
+import { RelayTime } from '../../src/core/relay_time.ts';
+import { openSchema } from '../../src/core/storage/schema.ts';
+import { Store } from '../../src/core/storage/store.ts';
+import { openDatabase } from '../../src/node/database.ts';
+import { systemClock } from '../../src/node/machine.ts';
+import { NodeSignalEngine } from '../../src/node/signal_engine.ts';
+import { TEST_KEY } from '../support/clients.ts';
+
+const [directory = '', mode = '', dieAt = ''] = process.argv.slice(2);
+
+let step = 0;
+/** One of the points between which anything may happen. */
+function point(): void {
+  step += 1;
+  if (step === Number(dieAt)) process.kill(process.pid, 'SIGKILL');
+}
+
+/** `whole`: the list is one transaction, as it must be. `split`: each statement is its own, the session first. */
+function mortal(database: Database): Database {
+  return {
+    async read(statement) {
+      const rows = await database.read(statement);
+      point();
+      return rows;
+    },
+    async write(statements) {
+      point();
+      const parts: readonly (readonly Statement[])[] = mode === 'split' ? statements.map((one) => [one]) : [statements];
+      for (const part of parts) {
+        await database.write(part);
+        point();
+      }
+    },
+    close: () => database.close(),
+  };
+}
+
+const mailboxFile = path.join(directory, 'mailbox.json');
+const waiting = JSON.parse(readFileSync(mailboxFile, 'utf8')) as { id: string; at: number; body: string }[];
+const database = mortal(openDatabase(path.join(directory, 'messages.db'), TEST_KEY));
+await openSchema(database);
+const store = new Store(database);
+const account = await store.account();
+if (!account?.accountId) throw new Error('no account');
+const receiver = new Receiver({
+  store,
+  engine: new NodeSignalEngine(),
+  queue: new KeyedQueue(),
+  time: new RelayTime(systemClock),
+  account: { ...account, accountId: account.accountId },
+});
+for (let envelope = waiting[0]; envelope; envelope = waiting[0]) {
+  await receiver.receive({ ...envelope, body: new Uint8Array(Buffer.from(envelope.body, 'base64url')) });
+  point();
+  waiting.shift();
+  writeFileSync(`${mailboxFile}.new`, JSON.stringify(waiting));
+  renameSync(`${mailboxFile}.new`, mailboxFile); // the acknowledgement
+  point();
+}
+await database.close();
+process.stdout.write(`${step}\n`);
