@@ -103,9 +103,9 @@ RETURNING account_id
 # Keys and registrations go with it (ON DELETE CASCADE). $1 account_id.
 DELETE_ACCOUNT: Final = "DELETE FROM accounts WHERE account_id = $1 RETURNING account_id"
 
-# Envelopes and signals carry no foreign key, for the speed of posting. $1 account_id.
-DELETE_ENVELOPES: Final = "DELETE FROM envelopes WHERE account_id = $1"
-DELETE_SIGNALS: Final = "DELETE FROM signals WHERE account_id = $1"
+# Envelopes and signals carry no foreign key, for the speed of posting. $1 account_ids uuid[].
+DELETE_ENVELOPES: Final = "DELETE FROM envelopes WHERE account_id = ANY($1::uuid[])"
+DELETE_SIGNALS: Final = "DELETE FROM signals WHERE account_id = ANY($1::uuid[])"
 
 # -- prekeys ---------------------------------------------------------------------------------------------------------
 

@@ -223,6 +223,32 @@ async def test_nothing_of_a_deleted_account_is_left(
         await services.accounts.register(invite_code, member.registration())
 
 
+async def test_what_a_post_under_way_stored_after_the_end_goes_too(
+    services: Services, database: Database, clock: Clock, member: Member
+) -> None:
+    assert member.account_id is not None
+    await database.execute(
+        "CREATE TABLE envelopes_test PARTITION OF envelopes FOR VALUES FROM (MINVALUE) TO (MAXVALUE)"
+    )
+    somebody_else = uuid4()
+    await services.accounts.delete(member.account_id)
+    for account_id in (member.account_id, somebody_else):
+        await database.execute(
+            "INSERT INTO envelopes VALUES ($1, $2, 1, 1, false, $3)", account_id, uuid4(), bytes(1024)
+        )
+        await database.execute("INSERT INTO signals VALUES ($1, $2, 1, now(), $3)", account_id, uuid4(), bytes(1024))
+
+    async def left() -> list[int]:
+        return [await database.fetchval(f"SELECT count(*) FROM {table}") for table in ("envelopes", "signals")]
+
+    clock.now += 29  # other posts may be under way still
+    await services.accounts.sweep_ended()
+    assert await left() == [2, 2]
+    clock.now += 1
+    await services.accounts.sweep_ended()
+    assert await left() == [1, 1]
+
+
 async def test_access_keys_change_one_by_one(services: Services, member: Member) -> None:
     account_id = member.account_id
     assert account_id is not None
