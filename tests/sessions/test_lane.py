@@ -64,14 +64,17 @@ class Model:
         self.delivered: list[UUID] = []
         self.in_flight: dict[UUID, Ringing] = {}
         self.deleting: deque[tuple[UUID, ...]] = deque()
+        self.leaving: set[UUID] = set()  # until a delete of it was tried
         self.untold: deque[Ringing] = deque()
+        self.free = trio.Event()
+        self.free.set()
 
     async def consume(self) -> None:
         while True:
             items = await self.lane.next_items(self.table, ACCOUNT, wall)
             for item in items:
                 assert self.gone(item.id), "delivered twice while in flight"
-                assert all(item.id not in ids for ids in self.deleting), "delivered while it is being deleted"
+                assert item.id not in self.leaving, "delivered while it is being deleted"
                 self.in_flight[item.id] = item
                 self.delivered.append(item.id)
             alive = [item for item in self.in_flight.values() if item.expires_at > wall()]
@@ -80,6 +83,7 @@ class Model:
             assert sum(len(item.body) for item in items) <= PAGE_BYTES
             assert len(items) <= PAGE
             await trio.lowlevel.checkpoint()
+            await self.free.wait()
 
     def gone(self, id_: UUID) -> bool:
         return id_ not in self.in_flight or self.in_flight[id_].expires_at <= wall()
@@ -106,12 +110,12 @@ class Model:
             ids = tuple(self.in_flight)[: 1 + number % 3]
             for id_ in ids:
                 del self.in_flight[id_]
-            self.lane.acked(ids)
+            self.leaving.update(self.lane.acked(ids))
             self.deleting.append(ids)
         elif op == "ack again" and self.delivered:
             ids = (self.delivered[number % len(self.delivered)],)
             self.in_flight.pop(ids[0], None)
-            self.lane.acked(ids)
+            self.leaving.update(self.lane.acked(ids))
             self.deleting.append(ids)
         elif op in ("deleted", "not deleted") and self.deleting:
             ids = self.deleting.popleft()
@@ -119,11 +123,16 @@ class Model:
                 for id_ in ids:
                     self.table.rows.pop(id_, None)
             self.lane.gone(ids)
+            self.leaving.difference_update(ids)
         elif op == "slow page" and self.table.gate is None:
             self.table.gate = Gate()
         elif op == "page arrives" and self.table.gate is not None:
             gate, self.table.gate = self.table.gate, None
             gate.open()
+        elif op == "busy" and self.free.is_set():  # the task is at the outbox, or tells notices
+            self.free = trio.Event()
+        elif op == "free":
+            self.free.set()
         elif op == "nudge":
             self.lane.nudge()
         elif op == "a second":
@@ -134,6 +143,7 @@ class Model:
     async def finish(self) -> None:
         """Everybody is told, everything is acknowledged: then all must have come, and nothing may be left."""
         await self.step("page arrives", 0)
+        await self.step("free", 0)
         while self.untold:
             await self.step("tell", 0)
         for _ in range(2):
@@ -156,7 +166,7 @@ class Model:
 
 OPS = (
     "commit", "commit", "commit", "commit, tell later", "tell", "commit elsewhere", "commit short", "ack", "ack",
-    "ack again", "deleted", "deleted", "not deleted", "slow page", "page arrives", "nudge", "a second", "settle", "settle",
+    "ack again", "deleted", "deleted", "not deleted", "slow page", "page arrives", "busy", "free", "nudge", "a second", "settle", "settle",
 )  # fmt: skip
 
 

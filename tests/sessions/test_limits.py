@@ -43,6 +43,7 @@ def test_a_burst_at_once_and_then_the_rate(clock: Clock) -> None:
     clock.now += 1
     assert [take(gcra, A) for _ in range(2)] == [0, 2]
     clock.now += 1000  # the allowance is full again, and no fuller
+    assert gcra.wait_s(A, 6) == 2
     assert [take(gcra, A) for _ in range(6)] == [0] * 5 + [2]
 
 
