@@ -197,7 +197,8 @@ class Runtime:
             ):
                 await nursery.start(run)
             await nursery.start(database.listen, topics.TOPICS, wakeups.notified, wakeups.gap)
-            nursery.start_soon(sweep, (signals.sweep, self._services.invites.forget_expired, keep))
+            chores = (signals.sweep, self._services.invites.forget_expired, self._services.accounts.sweep_ended, keep)
+            nursery.start_soon(sweep, chores)
             yield drain
             # Sessions are gone by now. Their last acknowledgements are worth a moment: each one that is lost is a redelivery.
             with trio.move_on_after(settings.drain_grace_s / 4):

@@ -58,7 +58,9 @@ def socket_routes(services: Callable[[], Services], sessions: Callable[[], Sessi
         try:
             here = services()
             check_origin(websocket.headers, here.settings)
-            account_id = await authenticate_bearer(websocket.headers.get("Authorization"), here)
+            named = websocket.headers.getlist("Authorization")
+            # Of two, who knows which a proxy before us looked at.
+            account_id = await authenticate_bearer(named[0] if len(named) == 1 else None, here)
             shared = sessions()
         except RelayError as error:
             return problem(error)
