@@ -138,7 +138,7 @@ def test_the_largest_deliver_frame_is_within_the_limit_of_a_message() -> None:
 
 def test_frames_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        Ping(n=1).n = 2  # type: ignore[misc]
+        Ping(n=1).n = 2
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------

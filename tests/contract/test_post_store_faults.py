@@ -12,11 +12,11 @@ from relay.database import Database
 from relay.errors import DatabaseUnavailable, Refusal
 from relay.mailbox import PostgresMailbox
 from relay.queries import mailbox as queries
-from relay.records import Posting, Stored
+from relay.records import Outcome, Posting, Stored
+from relay.signals import PostgresSignals
 from tests.contract.worlds import SETTINGS, World, body, posting
 
 TABLE = {"mailbox": "envelopes VALUES ($1, $2, 1, 1, false, $3)", "signals": "signals VALUES ($1, $2, 1, now(), $3)"}
-ARGUMENTS = {"mailbox": lambda database: (SETTINGS, database), "signals": lambda database: (database,)}
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
@@ -64,13 +64,14 @@ async def test_the_same_retries_in_another_order_do_not_deadlock(real_world: Wor
     account_id = await real_world.add_account()
     low, middle, high = sorted((posting(account_id, n) for n in range(3)), key=lambda p: p.id)
     stores = getattr(real_world, kind)
-    outcomes: list[list[object]] = []
+    outcomes: list[list[Outcome]] = []
 
     async def put(store: PostStore, batch: list[Posting]) -> None:
         outcomes.append(await store.put(batch))
 
     # A second store on the same database stands for the second process.
-    async with type(stores).open(*ARGUMENTS[kind](database)) as other:
+    another = PostgresMailbox.open(SETTINGS, database) if kind == "mailbox" else PostgresSignals.open(database)
+    async with another as other:
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:
                 with suppress(_RolledBackError):

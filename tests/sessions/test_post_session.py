@@ -94,7 +94,7 @@ async def test_each_is_answered_once_for_itself(autojump_clock: MockClock, stage
     }
     good = post(mine)
     running.peer.say(post_frame(*posts.values(), good))
-    answers = {}
+    answers: dict[str, tuple[str, int, int]] = {}
     posted: list[str] = []
     while len(answers) < len(posts) or not posted:
         frame = await running.peer.hear()

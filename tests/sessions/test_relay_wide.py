@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -308,7 +308,7 @@ async def test_a_chore_that_fails_stops_no_other_and_comes_again(
 ) -> None:
     done: list[tuple[str, float]] = []
 
-    def chore(name: str, error: Exception | None = None) -> object:
+    def chore(name: str, error: Exception | None = None) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             await trio.lowlevel.checkpoint()
             done.append((name, trio.current_time()))
