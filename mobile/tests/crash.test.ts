@@ -93,13 +93,13 @@ test('killed with SIGKILL again and again, at every kind of step: every message 
   }
 });
 
-test('each step of the first message is survived', async () => {
+test('each kind of step of the first message is survived', async () => {
   const whole = fresh();
   const steps = Number((await work(whole, 'whole', 0)).out);
   expect(steps).toBeGreaterThan(MESSAGES * 5);
   removeDirectory(whole);
   // Two at a time: as many as the smallest machine has cores.
-  const dieAt = Array.from({ length: 16 }, (_, i) => i + 1);
+  const dieAt = [1, 4, 8, 10, 12, 13, 14, 15, 16]; // 13 to 16: before and after the transaction, before and after the ack
   const lane = async (): Promise<void> => {
     for (let step = dieAt.shift(); step !== undefined; step = dieAt.shift()) {
       const copy = fresh();
