@@ -27,13 +27,12 @@ FORBIDDEN = {
     "a conflict that was not resolved": re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE),
 }
 
-# Conditions of a machine, none of which is met where `make test` has set up; and one that a kind of store cannot have.
+# Conditions of a machine, none of which is met where `make test` has set up.
 ALLOWED: set[tuple[str, str]] = {
     ("tests/postgres/test_embedded_postgres.py", "a test that is set aside"),  # what only root can do; no wheel
     ("tests/postgres/test_sharing.py", "a test that is set aside"),  # no /proc
     ("tests/edge/test_edge_tls.py", "a test that is set aside"),  # no openssl
     ("tests/identity/libsignal.py", "a test that is set aside"),  # no npm packages
-    ("tests/contract/test_post_store.py", "a test that is set aside"),  # memory does not fail in the middle
 }
 
 
