@@ -134,6 +134,7 @@ async def test_the_guard_leaves_a_server_alone_that_somebody_uses_again(place: P
     """The guard has seen that all were gone, and waits for its turn; somebody enters first."""
     async with users(place, 1) as (killed,):
         await killed.is_in()
+        await until(lambda: bool(guards_of(place)))  # it is a process of its own, and may be a moment behind
         pid = postmaster_pid(place)
         locks = turn, *held = [Lock(place / name) for name in ("turn.lock", "users.lock", "guard.lock")]
         turn.wait_exclusive()
