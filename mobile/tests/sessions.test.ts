@@ -85,6 +85,17 @@ describe('mailbox session', () => {
     expect(stored).toEqual([id(1)]);
   });
 
+  test('a frame is worked on however few turns it comes after the last one', async () => {
+    sockets.last.hello();
+    for (let turns = 0; turns < 20; turns += 1) {
+      sockets.last.says({ type: 'prekeys_low', prekeys: 1, kyber_prekeys: 1 });
+      for (let i = 0; i < turns; i += 1) await Promise.resolve();
+      sockets.last.says(deliver(turns));
+      await settle();
+      expect(stored.at(-1)).toBe(id(turns));
+    }
+  });
+
   test('what cannot be stored is not acknowledged: the session ends and it is delivered again', async () => {
     failAt = id(2);
     const first = sockets.last;

@@ -59,9 +59,9 @@ export async function openClient(
     return {
       client,
       async close() {
+        for (const lane of lanes) lane.close(); // requests under way end now; open sockets say goodbye in stop()
         await client.stop();
         await database.close();
-        for (const lane of lanes) lane.close();
         release();
       },
     };
