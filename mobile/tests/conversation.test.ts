@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { FakeRelay } from './relay/fake_relay.ts';
 import { beyondOneTimeKeys, converse, withTwoMembers } from './relay/conversation.ts';
-import { TestClient, until } from './support/clients.ts';
+import { removeDirectory, TestClient, until } from './support/clients.ts';
 import type { RelayUnderTest } from './relay/contract.ts';
 
 let relay: FakeRelay;
@@ -137,6 +137,7 @@ test('a relay that gives out another identity key than the contact link is not w
     expect((await ada.client.store.messages())[0]?.reason).toBe('identity_changed');
     expect(relay.log.posts).toHaveLength(0);
     await eve.close();
+    removeDirectory(eve.directory);
   }));
 
 test('a message that cannot be decrypted becomes a visible row, is acknowledged, and the next one is read', () =>
@@ -190,6 +191,7 @@ test('the two lanes use different connections, and each recipient a post session
     expect(ports.anonymous.size).toBeGreaterThan(0);
     expect(shared).toEqual([]);
     await carol.close();
+    removeDirectory(carol.directory);
   }));
 
 test('a newer session stops the older one, which does not reconnect', () =>
