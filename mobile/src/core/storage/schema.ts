@@ -81,7 +81,10 @@ const TABLES: readonly string[] = [
   `CREATE INDEX seen_envelope_age ON seen_envelope (seen_at)`,
 ];
 
-/** Creates the tables in an empty database, or checks that this app can read the ones there are. */
+/**
+ * Creates the tables in an empty database, or checks that this app can read the ones there are. Two processes may open a new
+ * database at the same time (`join` writes, `status` looks): the statements are one transaction, and the later one finds everything there.
+ */
 export async function openSchema(database: Database): Promise<void> {
   const [row] = await database.read({ sql: 'PRAGMA user_version' });
   const version = row?.['user_version'];
@@ -89,6 +92,6 @@ export async function openSchema(database: Database): Promise<void> {
   if (version !== 0) {
     throw new CannotDo('newer_database', 'this data was written by a newer version of the app: update the app, nothing was changed');
   }
-  const statements: Statement[] = TABLES.map((sql) => ({ sql }));
+  const statements: Statement[] = TABLES.map((sql) => ({ sql: sql.replace(/^CREATE (TABLE|INDEX|UNIQUE INDEX) /, 'CREATE $1 IF NOT EXISTS ') }));
   await database.write([...statements, { sql: `PRAGMA user_version = ${SCHEMA_VERSION}` }]);
 }
