@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import click
 import pytest
 import trio
 
 from relay.accounts import Accounts
+from relay.cli import COMMANDS, main
 from relay.config import Settings
 from relay.database import open_database
 from relay.frames import from_b64
@@ -23,6 +25,7 @@ from relay.secret_files import load_keys
 from relay.services import open_configured_database
 from tests.identity.members import Member
 from tests.postgres.server import temporary_directory
+from tests.test_import_rules import ROOT
 
 RELAY = Path(sys.executable).with_name("relay")
 PUBLIC_URL = "https://relay.example"
@@ -140,3 +143,16 @@ def test_help_loads_no_driver() -> None:
         check=True,
     )
     assert loaded.stdout == "[]\n"
+
+
+def test_every_command_is_there_and_help_says_what_it_says_itself() -> None:
+    modules = {path.stem for path in (ROOT / "relay/commands").glob("*.py")} - {"__init__", "shared"}
+    assert modules >= {name.replace("-", "_") for name in COMMANDS}
+    context = click.Context(main)
+    for name, told in COMMANDS.items():
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert (command.help or "").splitlines()[0] == told
+        assert any("--json" in option.opts for option in command.params)
+    assert main.get_command(context, "shared") is None

@@ -1,0 +1,72 @@
+"""`relay invite`: links by which people register."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+
+import click
+import segno
+import trio
+
+from relay.commands.shared import Duration, json_option, print_json, run, settings_or_stop
+from relay.config import Settings
+from relay.invites import Invite, Invites
+from relay.secret_files import load_keys
+from relay.services import open_configured_database
+
+
+@click.command()
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many invites.")
+@click.option("--uses", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Registrations for each.")
+@click.option("--expires", type=Duration(), help="How long they are valid (7d, 12h).  [default: invite_ttl_s, 7d]")
+@json_option
+@click.option("--qr/--no-qr", default=None, help="Print QR codes too.  [default: on a terminal]")
+def invite(count: int, uses: int, expires: int | None, as_json: bool, qr: bool | None) -> None:
+    """Make invites: links by which people register.
+
+    A link is shown once. The relay keeps only a hash of its code, so it can be given out, but not looked up again.
+    """
+    settings = settings_or_stop()
+
+    async def mint() -> tuple[list[Invite], bytes]:
+        keys = await trio.to_thread.run_sync(load_keys, settings.secrets_directory)
+        async with open_configured_database(settings) as database:
+            invites = Invites(database, wall_clock=time.time)
+            minted = await invites.mint(count=count, uses=uses, ttl_s=expires or settings.invite_ttl_s)
+        return minted, keys.trust_root
+
+    minted, trust_root = run(mint)
+    _warn_if_nobody_can_follow(settings)
+    links = [one.link(settings.public_url, trust_root) for one in minted]
+    if as_json:
+        print_json(
+            [
+                {"link": link, "uses": one.uses, "expires_at": one.expires_at}
+                for one, link in zip(minted, links, strict=True)
+            ]
+        )
+    else:
+        wants_qr = sys.stdout.isatty() if qr is None else qr
+        _print_text(minted, links, wants_qr)
+
+
+def _print_text(invites: list[Invite], links: list[str], wants_qr: bool) -> None:
+    for one, link in zip(invites, links, strict=True):
+        until = datetime.fromtimestamp(one.expires_at, UTC)
+        people = "one person" if one.uses == 1 else f"{one.uses} people"
+        click.echo(f"For {people}, until {until:%Y-%m-%d %H:%M} UTC. Whoever has the link can use it.")
+        click.echo(link)
+        if wants_qr:
+            segno.make(link, error="m", micro=False).terminal(out=sys.stdout, compact=True)
+        click.echo()
+
+
+def _warn_if_nobody_can_follow(settings: Settings) -> None:
+    if settings.public_url.startswith("http:"):
+        click.echo(
+            f"Note: public_url is {settings.public_url}, so the link works only on this machine. Set SOTTOVOCE_PUBLIC_URL to the "
+            "https address at which apps reach the relay, and make the invite again.",
+            err=True,
+        )
