@@ -1,10 +1,12 @@
 /** What every Signal engine must do, whichever library is below it. A phone engine runs the same list. */
 import { expect, test } from 'vitest';
 
-import { fromUtf8, sameBytes, toUtf8 } from '../src/core/bytes.ts';
+import { fromBase64url, fromUtf8, sameBytes, toBase64url, toUtf8 } from '../src/core/bytes.ts';
 import type { Decrypted, DecryptionKeys, EngineErrorCode, PeerState, PreKeyBundle, SessionCiphertext, SignalEngine } from '../src/core/engine.ts';
 import { EngineError } from '../src/core/engine.ts';
 import { preKeyIds } from '../src/core/prekey_message.ts';
+import { uuidBytes } from '../src/core/uuid.ts';
+import recorded from './vectors/fingerprints.json' with { type: 'json' };
 
 /** Makes the certificates a relay would make; outside the engine, which has no such power. */
 export interface Authority {
@@ -285,5 +287,35 @@ export function engineConformance(name: string, engine: SignalEngine, authority:
     const last = tampered.length - 3;
     tampered[last] = (tampered[last] ?? 0) ^ 1;
     await refusal('bad_certificate', engine.checkCertificate(tampered, authority.trustRoot, NOW));
+  });
+  test(`${name}: safety numbers as libsignal made them once`, async () => {
+    expect(recorded.fingerprints.length).toBeGreaterThanOrEqual(3);
+    for (const vector of recorded.fingerprints) {
+      const party = (side: (typeof vector)['local']) => ({ identifier: fromBase64url(side.identifier), identityKey: fromBase64url(side.identity_key) });
+      const [local, remote] = [party(vector.local), party(vector.remote)];
+      const [ours, theirs] = [await engine.fingerprint(local, remote), await engine.fingerprint(remote, local)];
+      expect(ours.digits).toBe(vector.digits);
+      expect(ours.digits).toMatch(/^[0-9]{60}$/);
+      expect(theirs.digits).toBe(vector.digits);
+      expect(toBase64url(ours.scannable)).toBe(vector.scannable);
+      expect(toBase64url(theirs.scannable)).toBe(vector.scannable_of_remote);
+    }
+  });
+
+  test(`${name}: a scanned safety number fits its own conversation and no other`, async () => {
+    const [ada, bob, eve] = [await person(ADA), await person(BOB), await person(BOB)];
+    const party = ({ account, publicKey }: Person) => ({ identifier: uuidBytes(account), identityKey: publicKey });
+    const ours = await engine.fingerprint(party(ada), party(bob));
+    const theirs = await engine.fingerprint(party(bob), party(ada));
+    const between = await engine.fingerprint(party(eve), party(ada)); // somebody in the middle, under Bob's account
+    expect(between.digits).not.toBe(ours.digits);
+    expect(await engine.compareFingerprints(ours.scannable, theirs.scannable)).toBe(true);
+    expect(await engine.compareFingerprints(theirs.scannable, ours.scannable)).toBe(true);
+    expect(await engine.compareFingerprints(ours.scannable, between.scannable)).toBe(false);
+    expect(await engine.compareFingerprints(ours.scannable, ours.scannable)).toBe(false); // one's own code, scanned from a mirror
+    for (const none of [new Uint8Array(), toUtf8('hello'), new Uint8Array(100), theirs.scannable.slice(0, 50), Uint8Array.of(8, 1, ...theirs.scannable.slice(2))]) {
+      await refusal('bad_fingerprint', engine.compareFingerprints(ours.scannable, none));
+    }
+    await refusal('bad_fingerprint', engine.fingerprint(party(ada), { ...party(bob), identityKey: new Uint8Array(33) }));
   });
 }

@@ -32,6 +32,27 @@ export interface SignalEngine {
 
   /** Who a sender certificate speaks for. @throws EngineError `bad_certificate` when the root did not sign it or it was expired at `atMs` */
   checkCertificate(certificate: Uint8Array, trustRoot: Uint8Array, atMs: number): Promise<CertifiedSender>;
+
+  /**
+   * The safety number of two people, libsignal's numeric fingerprint version 2 with 5200 iterations. The digits are the same
+   * at both ends; the scannable code is not, it says who is who. @throws EngineError `bad_fingerprint` when a key is none
+   */
+  fingerprint(local: FingerprintParty, remote: FingerprintParty): Promise<Fingerprint>;
+
+  /** Whether what was scanned from their screen fits our own scannable code. @throws EngineError `bad_fingerprint` when it is no code of this version */
+  compareFingerprints(own: Uint8Array, scanned: Uint8Array): Promise<boolean>;
+}
+
+export interface FingerprintParty {
+  /** What the account is named by: its 16 bytes. */
+  readonly identifier: Uint8Array;
+  readonly identityKey: Uint8Array;
+}
+
+export interface Fingerprint {
+  /** 60 decimal digits. */
+  readonly digits: string;
+  readonly scannable: Uint8Array;
 }
 
 export interface PeerState {
@@ -102,6 +123,7 @@ export type EngineErrorCode =
   | 'no_session'
   | 'bad_bundle'
   | 'bad_certificate'
+  | 'bad_fingerprint'
   | 'not_for_me';
 
 /** The engine's verdict on what it was given; anything else it throws is a fault of this machine, and is retried. */

@@ -19,6 +19,12 @@ function stamped(bytes: Uint8Array, version: number): string {
   return write(bytes);
 }
 
+/** The 16 bytes of a UUID. */
+export function uuidBytes(id: string): Uint8Array {
+  const hex = id.replaceAll('-', '');
+  return Uint8Array.from({ length: 16 }, (_, index) => Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16));
+}
+
 /** A UUIDv4 (RFC 9562): ids of contents, which only the two apps see. */
 export function uuid4(random: Random): string {
   return stamped(random.bytes(16), 4);

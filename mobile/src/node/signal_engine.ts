@@ -8,6 +8,8 @@ import type {
   Decrypted,
   DecryptionKeys,
   EngineErrorCode,
+  Fingerprint,
+  FingerprintParty,
   GeneratedKey,
   GeneratedSignedKey,
   MessageType,
@@ -18,6 +20,7 @@ import type {
 } from '../core/engine.ts';
 
 const DEVICE = 1;
+const FINGERPRINT = { iterations: 5200, version: 2 } as const;
 
 class Session extends signal.SessionStore {
   record: Uint8Array | null;
@@ -276,5 +279,18 @@ export class NodeSignalEngine implements SignalEngine {
         expiresAtMs: parsed.expiration(),
       };
     });
+  }
+  fingerprint(local: FingerprintParty, remote: FingerprintParty): Promise<Fingerprint> {
+    return judged('bad_fingerprint', async () => {
+      const { iterations, version } = FINGERPRINT;
+      const [localKey, remoteKey] = [signal.PublicKey.deserialize(local.identityKey), signal.PublicKey.deserialize(remote.identityKey)];
+      const made = signal.Fingerprint.new(iterations, version, local.identifier, localKey, remote.identifier, remoteKey);
+      return { digits: made.displayableFingerprint().toString(), scannable: new Uint8Array(made.scannableFingerprint().toBuffer()) };
+    });
+  }
+
+  compareFingerprints(own: Uint8Array, scanned: Uint8Array): Promise<boolean> {
+    const code = (bytes: Uint8Array): signal.ScannableFingerprint => signal.ScannableFingerprint._fromBuffer(bytes);
+    return judged('bad_fingerprint', async () => code(own).compare(code(scanned)));
   }
 }
