@@ -3,7 +3,7 @@
 Exit codes (those with a name are of sysexits.h, so `systemctl status` shows them in words):
 
     0   done
-    1   done, and what was found is not well (`doctor`, `check`)
+    1   done, and what was found is not well (`audit`, `doctor`, `check`)
     2   the command line is wrong
     69  EX_UNAVAILABLE: the database does not answer, or the private PostgreSQL cannot be run
     73  EX_CANTCREAT: what the command would write is there already, or cannot be written
@@ -22,6 +22,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
+    "audit": "Print every table and column of the live database, what it holds, why, and for how long.",
     "invite": "Make invites: links by which people register.",
 }
 """Name of the command, and of its module with - as _, and what `relay --help` says: the first line of its docstring."""
