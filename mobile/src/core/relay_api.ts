@@ -36,7 +36,7 @@ const signed = (key: SignedPublicKeyPart): unknown => ({
 
 /** @throws RelayRefused unless `status` is the answer's */
 function expect(answer: HttpAnswer, status: number): Reader {
-  if (answer.status === status) return Reader.fromJson(answer.body, 'answer');
+  if (answer.status === status) return Reader.fromJson(status === 204 ? '{}' : answer.body, 'answer');
   let code = 'unknown';
   let fields: readonly string[] = [];
   try {
@@ -100,6 +100,16 @@ export class IdentifiedApi {
   async addKeys(authorization: string, preKeys: readonly PublicKeyPart[], kyberPreKeys: readonly SignedPublicKeyPart[]): Promise<KeyCounts> {
     const json = { prekeys: preKeys.map(plain), kyber_prekeys: kyberPreKeys.map(signed) };
     return counts(expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/keys`, authorization, json }), 200));
+  }
+
+  /** Replaces access hashes (SHA-256 of the keys); what is absent stays. `numberHash: null` closes the account to strangers. */
+  async changeAccess(authorization: string, change: { readonly contactHash?: Uint8Array; readonly numberHash?: Uint8Array | null }): Promise<void> {
+    const { contactHash, numberHash } = change;
+    const json = {
+      ...(contactHash && { contact: toBase64url(contactHash) }),
+      ...(numberHash !== undefined && { number: numberHash && toBase64url(numberHash) }),
+    };
+    expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/account/access`, authorization, json }), 204);
   }
 
   async senderCertificate(authorization: string): Promise<Uint8Array> {

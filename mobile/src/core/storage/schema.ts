@@ -1,5 +1,6 @@
 import type { Database, Statement } from '../ports.ts';
 import { CannotDo } from '../errors.ts';
+import { DISCOVERY_TABLES } from './discovery_store.ts';
 
 /** Counts up with every change of the tables below; each older version then needs a step in `openSchema`. */
 export const SCHEMA_VERSION = 1;
@@ -79,6 +80,7 @@ const TABLES: readonly string[] = [
   `CREATE INDEX outbox_peer ON outbox (peer, seq)`,
   `CREATE TABLE seen_envelope (id TEXT PRIMARY KEY, seen_at INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
   `CREATE INDEX seen_envelope_age ON seen_envelope (seen_at)`,
+  ...DISCOVERY_TABLES,
 ];
 
 /**
