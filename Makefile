@@ -52,8 +52,8 @@ demo: setup ## two people write to each other through a relay of their own, in o
 # -- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## run every check: lint, client, relay, both together, demo
-	@scripts/stages.sh lint test-client test-relay test-both demo
+test: setup ## run every check: lint, client, app, relay, both together, demo
+	@scripts/stages.sh lint test-client test-app test-relay test-both demo
 
 .PHONY: lint
 lint: $(PYTHON_READY) ## style and types of the Python code
@@ -66,6 +66,15 @@ test-client: $(CLIENT_READY) ## types, style and tests of the client core, under
 	cd mobile && npm run --silent typecheck
 	cd mobile && npm run --silent lint
 	cd mobile && npm test --silent
+
+# Nothing of Expo may ask the network or wait for somebody at a keyboard.
+EXPO := CI=1 EXPO_OFFLINE=1 EXPO_NO_TELEMETRY=1
+
+.PHONY: test-app
+test-app: $(CLIENT_READY) ## tests of the app's components, and its bundle for Android (Hermes bytecode)
+	cd mobile && $(EXPO) npm run --silent test:ui
+	cd mobile && $(EXPO) npm run --silent export:android
+	@cd mobile && ls dist/android/_expo/static/js/android/*.hbc
 
 .PHONY: test-relay
 test-relay: setup ## tests of the relay (some of them ask libsignal under Node)
@@ -91,5 +100,5 @@ lock: $(PYTHON_READY) ## write both lock files again after a change of dependenc
 
 .PHONY: clean
 clean: ## remove everything that was installed or built; var/ (keys and mail of `make run`) stays
-	rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .hypothesis mobile/node_modules mobile/dist mobile/coverage
+	rm -rf .venv .make .mypy_cache .ruff_cache .pytest_cache .hypothesis mobile/node_modules mobile/dist mobile/coverage mobile/.expo mobile/android
 	find relay nursery_tasks tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,2 @@
+/** Before every file of component tests. */
+export {};
