@@ -1,5 +1,8 @@
 """The relay's keys on disk: read, or made at the first start, whichever worker comes first.
 
+The relay runs on the server key, its certificate and the public half of the trust root. The trust root's private half signs new server
+keys and nothing else, so it may leave the machine; `relay init` puts it where it can be taken away, and `relay rotate` asks for it.
+
 Directory 0700, files 0600. What group or others can read is refused rather than repaired: it may have been read already, and only the
 operator can judge that. A file appears complete or not at all, and is never overwritten, so workers that race end with one key.
 """
@@ -15,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from relay.sender_certificates import server_certificate
-from relay.xeddsa_signatures import PRIVATE_KEY_BYTES, make_private_key, public_key_of
+from relay.sender_certificates import is_certified, server_certificate
+from relay.xeddsa_signatures import PRIVATE_KEY_BYTES, PUBLIC_KEY_BYTES, make_private_key, public_key_of
 
 TRUST_ROOT: Final = "trust_root.key"
+"""Private half; what leaves the machine."""
+TRUST_ROOT_PUBLIC: Final = "trust_root.pub"
 SERVER_KEY: Final = "server.key"
 SERVER_CERTIFICATE: Final = "server_certificate.bin"
 _MAX_BYTES: Final = 4096
@@ -44,18 +49,62 @@ class RelayKeys:
 def load_keys(directory: Path) -> RelayKeys:
     """Reads the relay's keys from `directory`; makes those that are not there yet.
 
-    The trust root's private key is used only here, to sign a new server key, and is not kept in memory.
+    The trust root's private key is used only here, to sign a new server key, and is not kept in memory. Once there is a certificate it
+    is not looked at any more.
 
     Raises:
-        SecretFileError: the directory or a file can be read by others, cannot be read by us, or has the wrong size.
+        SecretFileError: the directory or a file can be read by others, cannot be read by us, has the wrong size, is missing and cannot be
+            made without the trust root, or the keys do not belong together.
     """
-    _ready_directory(directory)
-    trust_root_key = _read_or_make(directory / TRUST_ROOT, make_private_key, size=PRIVATE_KEY_BYTES)
-    server_key = _read_or_make(directory / SERVER_KEY, make_private_key, size=PRIVATE_KEY_BYTES)
-    certificate = _read_or_make(
-        directory / SERVER_CERTIFICATE, lambda: server_certificate(public_key_of(server_key), trust_root_key)
+    ready_directory(directory)
+    trust_root = read_or_make(directory / TRUST_ROOT_PUBLIC, lambda: _public_half(directory), size=PUBLIC_KEY_BYTES)
+    server_key = read_or_make(directory / SERVER_KEY, make_private_key, size=PRIVATE_KEY_BYTES)
+    certificate = read_or_make(
+        directory / SERVER_CERTIFICATE,
+        lambda: server_certificate(public_key_of(server_key), _trust_root_here(directory)),
     )
-    return RelayKeys(public_key_of(trust_root_key), server_key, certificate)
+    if not is_certified(certificate, public_key_of(server_key), trust_root):
+        raise SecretFileError(
+            f"{directory / SERVER_CERTIFICATE} does not certify {SERVER_KEY} under {TRUST_ROOT_PUBLIC}: the files come from different "
+            "relays or times; restore all three from one backup, or run: relay rotate server-certificate --trust-root FILE"
+        )
+    return RelayKeys(trust_root, server_key, certificate)
+
+
+def _public_half(directory: Path) -> bytes:
+    """Of the trust root that is here, or of a new one at the first start."""
+    path = directory / TRUST_ROOT
+    if (directory / SERVER_CERTIFICATE).exists() and not path.exists() and not (directory / TRUST_ROOT_PUBLIC).exists():
+        raise SecretFileError(
+            f"{directory / TRUST_ROOT_PUBLIC} is missing; restore it from a backup (a new one would make every invite void)"
+        )
+    return public_key_of(read_or_make(path, make_private_key, size=PRIVATE_KEY_BYTES))
+
+
+def _trust_root_here(directory: Path) -> bytes:
+    path = directory / TRUST_ROOT
+    key = read_secret(path, size=PRIVATE_KEY_BYTES)
+    if key is None:
+        raise SecretFileError(
+            f"{directory / SERVER_CERTIFICATE} is missing, and so is {path}, which could make it; bring the trust root's private half and "
+            "run: relay rotate server-certificate --trust-root FILE"
+        )
+    return key
+
+
+def rotate_server_key(directory: Path, trust_root_key: bytes) -> None:
+    """Replaces the server key and its certificate. Relays that run go on with the old ones until they are started again; both are good.
+
+    Raises:
+        SecretFileError: this trust root is not the one of this relay, or the directory cannot be written.
+    """
+    ready_directory(directory)
+    if public_key_of(trust_root_key) != load_keys(directory).trust_root:
+        raise SecretFileError(f"this is the private half of another trust root than {directory / TRUST_ROOT_PUBLIC}")
+    server_key = make_private_key()
+    # Key first: killed between the two, a start says what to do, and the same command again repairs it.
+    replace_secret(directory / SERVER_KEY, server_key)
+    replace_secret(directory / SERVER_CERTIFICATE, server_certificate(public_key_of(server_key), trust_root_key))
 
 
 def load_trust_root(directory: Path) -> bytes:
@@ -63,7 +112,12 @@ def load_trust_root(directory: Path) -> bytes:
     return load_keys(directory).trust_root
 
 
-def _ready_directory(directory: Path) -> None:
+def ready_directory(directory: Path) -> None:
+    """Makes the directory, 0700, or makes sure that it is private.
+
+    Raises:
+        SecretFileError: it is open to others, or cannot be made.
+    """
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -78,19 +132,59 @@ def _ready_directory(directory: Path) -> None:
         )
 
 
-def _read_or_make(path: Path, make: Callable[[], bytes], size: int | None = None) -> bytes:
+def read_or_make(path: Path, make: Callable[[], bytes], size: int | None = None) -> bytes:
+    """The content of a secret file; what `make` gives when there was none. Whoever is first, all end with one content.
+
+    Raises:
+        SecretFileError: it can be read by others, cannot be read by us, or is not `size` bytes long.
+    """
+    content = read_secret(path, size)
+    if content is not None:
+        return content
+    made = make()
+    try:
+        _publish(path, made)
+    except OSError as error:
+        raise _unusable(path, error) from None
+    content = read_secret(path, size)  # not what we made: another worker may have been first
+    if content is None:
+        raise _damaged(path)
+    return content
+
+
+def read_secret(path: Path, size: int | None = None) -> bytes | None:
+    """The content of a secret file, None when there is none.
+
+    Raises:
+        SecretFileError: as read_or_make.
+    """
     try:
         content = _read(path)
-        if content is None:
-            _publish(path, make())
-            content = _read(path)  # not what we made: another worker may have been first
     except OSError as error:
-        raise SecretFileError(
-            f"{path}: {error.strerror}; run the relay and its commands as the user who owns the file"
-        ) from None
-    if content is None or not content or (size is not None and len(content) != size):
-        raise SecretFileError(f"{path} is damaged; restore it from a backup (a new one would make every invite void)")
+        raise _unusable(path, error) from None
+    if content is not None and (not content or (size is not None and len(content) != size)):
+        raise _damaged(path)
     return content
+
+
+def replace_secret(path: Path, content: bytes) -> None:
+    """Puts `content` in the place of what is there: all of it or nothing, synced.
+
+    Raises:
+        SecretFileError: the directory cannot be written.
+    """
+    try:
+        _publish(path, content, replace=True)
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: OSError) -> SecretFileError:
+    return SecretFileError(f"{path}: {error.strerror}; run the relay and its commands as the user who owns the file")
+
+
+def _damaged(path: Path) -> SecretFileError:
+    return SecretFileError(f"{path} is damaged; restore it from a backup (a new one would make every invite void)")
 
 
 def _read(path: Path) -> bytes | None:
@@ -111,8 +205,8 @@ def _read(path: Path) -> bytes | None:
         return file.read(_MAX_BYTES)
 
 
-def _publish(path: Path, content: bytes) -> None:
-    """Puts `content` at `path` unless something is there already: written aside, synced, then linked, which never overwrites."""
+def _publish(path: Path, content: bytes, *, replace: bool = False) -> None:
+    """Puts `content` at `path`, unless something is there already: written aside, synced, then linked, which never overwrites."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -120,10 +214,13 @@ def _publish(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(aside, path)
+        if replace:
+            aside.replace(path)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path)
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)  # else a power cut could lose a key that is already out in invites

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from relay.xeddsa_signatures import sign
+from relay.xeddsa_signatures import SIGNATURE_BYTES, sign, verifies
 
 DEVICE: Final = 1
 SERVER_KEY_ID: Final = 1  # libsignal keeps a list of revoked ids (0xDEADC357); any other will do
@@ -65,6 +65,14 @@ class SenderCertificates:
 def server_certificate(server_public_key: bytes, trust_root_key: bytes) -> bytes:
     """A serialized ServerCertificate: the trust root (private key) vouches for the server's public key (33 bytes)."""
     return _signed(_varint_field(1, SERVER_KEY_ID) + _bytes_field(2, server_public_key), trust_root_key)
+
+
+def is_certified(certificate: bytes, server_public_key: bytes, trust_root: bytes) -> bool:
+    """Whether these bytes are what server_certificate() makes for this server key under this public trust root (33 bytes)."""
+    body = _varint_field(1, SERVER_KEY_ID) + _bytes_field(2, server_public_key)
+    before = _bytes_field(1, body) + _bytes_field(2, bytes(SIGNATURE_BYTES))[:-SIGNATURE_BYTES]
+    signature = certificate[len(before) :]
+    return certificate.startswith(before) and verifies(trust_root, body, signature)
 
 
 def _rounded_expiry(now: int, ttl_s: int) -> int:

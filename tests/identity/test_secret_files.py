@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from relay import secret_files
-from relay.secret_files import SERVER_CERTIFICATE, SERVER_KEY, TRUST_ROOT, SecretFileError, load_keys
+from relay.secret_files import (
+    SERVER_CERTIFICATE,
+    SERVER_KEY,
+    TRUST_ROOT,
+    TRUST_ROOT_PUBLIC,
+    SecretFileError,
+    load_keys,
+    rotate_server_key,
+)
 
 _WORKER = """
 import sys
@@ -28,7 +37,12 @@ def test_what_is_made_is_private_and_found_again(tmp_path: Path) -> None:
     keys = load_keys(directory)
     assert load_keys(directory) == keys
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert sorted(one.name for one in directory.iterdir()) == [SERVER_KEY, SERVER_CERTIFICATE, TRUST_ROOT]
+    assert sorted(one.name for one in directory.iterdir()) == [
+        SERVER_KEY,
+        SERVER_CERTIFICATE,
+        TRUST_ROOT,
+        TRUST_ROOT_PUBLIC,
+    ]
     assert {one.stat().st_mode & 0o777 for one in directory.iterdir()} == {0o600}
     assert keys.server_key.hex() not in repr(keys)
 
@@ -59,13 +73,14 @@ def test_a_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
         load_keys(tmp_path / "secrets")
 
 
-@pytest.mark.parametrize("content", [b"", b"short", bytes(33)])
-def test_a_damaged_key_is_not_replaced(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("name", [SERVER_KEY, TRUST_ROOT_PUBLIC])
+@pytest.mark.parametrize("content", [b"", b"short", bytes(34)])
+def test_a_damaged_key_is_not_replaced(tmp_path: Path, name: str, content: bytes) -> None:
     load_keys(tmp_path / "secrets")
-    (tmp_path / "secrets" / TRUST_ROOT).write_bytes(content)
+    (tmp_path / "secrets" / name).write_bytes(content)
     with pytest.raises(SecretFileError, match="damaged"):
         load_keys(tmp_path / "secrets")
-    assert (tmp_path / "secrets" / TRUST_ROOT).read_bytes() == content
+    assert (tmp_path / "secrets" / name).read_bytes() == content
 
 
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
@@ -88,7 +103,7 @@ def test_who_comes_second_takes_the_key_of_the_first(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(secret_files, "make_private_key", make_late)
     assert load_keys(tmp_path / "secrets") == first[0]
-    assert len(list((tmp_path / "secrets").iterdir())) == 3  # nothing is left lying aside
+    assert len(list((tmp_path / "secrets").iterdir())) == 4  # nothing is left lying aside
 
 
 def test_workers_that_start_together_end_with_one_set_of_keys(tmp_path: Path) -> None:
@@ -110,3 +125,61 @@ def test_workers_that_start_together_end_with_one_set_of_keys(tmp_path: Path) ->
         worker.stdin.flush()
     outputs = {worker.communicate(timeout=30)[0] for worker in workers}
     assert len(outputs) == 1
+
+
+# -- the trust root may leave ------------------------------------------------------------------------------------------
+
+
+def test_the_relay_runs_without_the_trust_roots_private_half(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    keys = load_keys(directory)
+    (directory / TRUST_ROOT).rename(tmp_path / "stick")
+    assert load_keys(directory) == keys
+    assert not (directory / TRUST_ROOT).exists()
+
+
+def test_keys_of_a_relay_that_knew_no_public_file_go_on(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    keys = load_keys(directory)
+    (directory / TRUST_ROOT_PUBLIC).unlink()
+    assert load_keys(directory) == keys
+
+
+def test_no_new_trust_root_is_made_for_an_old_relay(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    load_keys(directory)
+    (directory / TRUST_ROOT).rename(tmp_path / "stick")
+    (directory / TRUST_ROOT_PUBLIC).rename(tmp_path / "lost")
+    with pytest.raises(SecretFileError, match=r"trust_root\.pub is missing"):
+        load_keys(directory)
+    (tmp_path / "lost").rename(directory / TRUST_ROOT_PUBLIC)
+    (directory / SERVER_CERTIFICATE).unlink()
+    with pytest.raises(SecretFileError, match="relay rotate server-certificate"):
+        load_keys(directory)
+    assert not (directory / TRUST_ROOT).exists()
+
+
+def test_files_of_two_relays_are_told_apart(tmp_path: Path) -> None:
+    load_keys(tmp_path / "one")
+    load_keys(tmp_path / "two")
+    for name in (SERVER_KEY, SERVER_CERTIFICATE, TRUST_ROOT_PUBLIC):
+        mixed = tmp_path / f"mixed_{name}"
+        shutil.copytree(tmp_path / "one", mixed)
+        shutil.copy(tmp_path / "two" / name, mixed / name)
+        with pytest.raises(SecretFileError, match="different relays"):
+            load_keys(mixed)
+
+
+def test_a_server_key_is_replaced_under_the_same_trust_root(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    before = load_keys(directory)
+    trust_root_key = (directory / TRUST_ROOT).read_bytes()
+    (directory / TRUST_ROOT).unlink()
+    rotate_server_key(directory, trust_root_key)
+    after = load_keys(directory)
+    assert after.trust_root == before.trust_root
+    assert after.server_key != before.server_key
+    assert {one.stat().st_mode & 0o777 for one in directory.iterdir()} == {0o600}
+    with pytest.raises(SecretFileError, match="another trust root"):
+        rotate_server_key(directory, bytes(31) + b"@")
+    assert load_keys(directory) == after
