@@ -25,6 +25,8 @@ TRUST_ROOT: Final = "trust_root.key"
 """Private half; what leaves the machine."""
 TRUST_ROOT_PUBLIC: Final = "trust_root.pub"
 SERVER_KEY: Final = "server.key"
+METRICS_TOKEN: Final = "metrics.token"  # noqa: S105 - its name
+_METRICS_TOKEN_LENGTH: Final = 43  # 32 bytes in base64url: it travels in a header
 SERVER_CERTIFICATE: Final = "server_certificate.bin"
 _MAX_BYTES: Final = 4096
 _GROUP_AND_OTHERS: Final = 0o077
@@ -92,19 +94,63 @@ def _trust_root_here(directory: Path) -> bytes:
     return key
 
 
-def rotate_server_key(directory: Path, trust_root_key: bytes) -> None:
-    """Replaces the server key and its certificate. Relays that run go on with the old ones until they are started again; both are good.
+def make_keys(directory: Path, trust_root_file: Path) -> None:
+    """Makes all keys of a new relay; the trust root's private half goes to `trust_root_file` and is nowhere else.
+
+    Raises:
+        SecretFileError: there are keys in the directory already.
+        OSError: the file is there already, or cannot be written.
+    """
+    ready_directory(directory)
+    if any(directory.iterdir()):
+        raise SecretFileError(f"there are keys in {directory} already; a relay is made once")
+    trust_root_key, server_key = make_private_key(), make_private_key()
+    # It may lie on a stick whose file system knows neither modes nor links, so not by _publish.
+    descriptor = os.open(trust_root_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(trust_root_key)
+        file.flush()
+        os.fsync(file.fileno())
+    read_or_make(directory / TRUST_ROOT_PUBLIC, lambda: public_key_of(trust_root_key))
+    read_or_make(directory / SERVER_KEY, lambda: server_key)
+    read_or_make(directory / SERVER_CERTIFICATE, lambda: server_certificate(public_key_of(server_key), trust_root_key))
+
+
+def load_metrics_token(directory: Path) -> str:
+    """What a scraper of /metrics shows; made when it is not there. Raises what load_keys raises."""
+    ready_directory(directory)
+    made = read_or_make(directory / METRICS_TOKEN, _new_metrics_token, size=_METRICS_TOKEN_LENGTH)
+    return made.decode("ascii", errors="replace")
+
+
+def replace_metrics_token(directory: Path) -> str:
+    """Makes a new one, and answers the name of the file. Raises what load_keys raises."""
+    ready_directory(directory)
+    replace_secret(directory / METRICS_TOKEN, _new_metrics_token())
+    return METRICS_TOKEN
+
+
+def _new_metrics_token() -> bytes:
+    return secrets.token_urlsafe(32).encode()
+
+
+def rotate_server_key(directory: Path, trust_root_key: bytes) -> list[str]:
+    """Replaces the server key and its certificate; answers the names of the files.
+
+    Relays that run go on with the old ones until they are started again; both are good.
 
     Raises:
         SecretFileError: this trust root is not the one of this relay, or the directory cannot be written.
     """
     ready_directory(directory)
-    if public_key_of(trust_root_key) != load_keys(directory).trust_root:
+    # Not load_keys, which refuses what a rotation left that was killed between its two files.
+    if public_key_of(trust_root_key) != read_secret(directory / TRUST_ROOT_PUBLIC, size=PUBLIC_KEY_BYTES):
         raise SecretFileError(f"this is the private half of another trust root than {directory / TRUST_ROOT_PUBLIC}")
     server_key = make_private_key()
     # Key first: killed between the two, a start says what to do, and the same command again repairs it.
     replace_secret(directory / SERVER_KEY, server_key)
     replace_secret(directory / SERVER_CERTIFICATE, server_certificate(public_key_of(server_key), trust_root_key))
+    return [SERVER_KEY, SERVER_CERTIFICATE]
 
 
 def load_trust_root(directory: Path) -> bytes:

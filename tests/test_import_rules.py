@@ -46,7 +46,10 @@ RULES: tuple[Only | Reserved, ...] = (
     Only("relay/records.py", ("relay.errors",)),
     # Tasks run on a deterministic clock with fakes, so they may not know a server, a driver or a store.
     Only("nursery_tasks/*", ("trio", "relay.frames", "relay.errors", "relay.records", "nursery_tasks")),
-    Reserved(("nursery_tasks",), ("nursery_tasks/*", "relay/app.py", "relay/runtime.py", "relay/routes/*")),
+    Reserved(
+        ("nursery_tasks",),
+        ("nursery_tasks/*", "relay/app.py", "relay/runtime.py", "relay/routes/*", "relay/commands/*"),
+    ),
     # One door to PostgreSQL.
     Reserved(DRIVER, ("relay/database.py",)),
     # One fence around the web server, which knows nothing of what it fences in.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import zip_longest
+from pathlib import Path
 
 import click
 import segno
 import trio
 
-from relay.commands.shared import Duration, json_option, print_json, run, settings_or_stop
+from relay.commands.shared import Duration, json_option, print_json, run, settings_or_stop, stop
 from relay.config import Settings
 from relay.invites import Invite, Invites
 from relay.secret_files import load_keys
@@ -21,9 +24,14 @@ from relay.services import open_configured_database
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many invites.")
 @click.option("--uses", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Registrations for each.")
 @click.option("--expires", type=Duration(), help="How long they are valid (7d, 12h).  [default: invite_ttl_s, 7d]")
+@click.option(
+    "--png",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the QR code to this file too; several get -1, -2, ... before the suffix.",
+)
 @json_option
 @click.option("--qr/--no-qr", default=None, help="Print QR codes too.  [default: on a terminal]")
-def invite(count: int, uses: int, expires: int | None, as_json: bool, qr: bool | None) -> None:
+def invite(count: int, uses: int, expires: int | None, png: Path | None, as_json: bool, qr: bool | None) -> None:
     """Make invites: links by which people register.
 
     A link is shown once. The relay keeps only a hash of its code, so it can be given out, but not looked up again.
@@ -40,11 +48,12 @@ def invite(count: int, uses: int, expires: int | None, as_json: bool, qr: bool |
     minted, trust_root = run(mint)
     _warn_if_nobody_can_follow(settings)
     links = [one.link(settings.public_url, trust_root) for one in minted]
+    pictures = [] if png is None else _write_pictures(png, links)
     if as_json:
         print_json(
             [
-                {"link": link, "uses": one.uses, "expires_at": one.expires_at}
-                for one, link in zip(minted, links, strict=True)
+                {"link": link, "uses": one.uses, "expires_at": one.expires_at} | ({"png": str(png)} if png else {})
+                for one, link, png in zip_longest(minted, links, pictures)
             ]
         )
     else:
@@ -61,6 +70,19 @@ def _print_text(invites: list[Invite], links: list[str], wants_qr: bool) -> None
         if wants_qr:
             segno.make(link, error="m", micro=False).terminal(out=sys.stdout, compact=True)
         click.echo()
+
+
+def _write_pictures(png: Path, links: list[str]) -> list[Path]:
+    """One picture a link, 0600: whoever sees it can use it."""
+    paths = [png] if len(links) == 1 else [png.with_stem(f"{png.stem}-{n}") for n in range(1, len(links) + 1)]
+    for path, link in zip(paths, links, strict=True):
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            stop(os.EX_CANTCREAT, f"{path}: {error.strerror}")
+        with os.fdopen(descriptor, "wb") as file:
+            segno.make(link, error="m", micro=False).save(file, kind="png", scale=8)
+    return paths
 
 
 def _warn_if_nobody_can_follow(settings: Settings) -> None:

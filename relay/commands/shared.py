@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
@@ -80,3 +80,21 @@ def stop(code: int, message: str) -> NoReturn:
 def print_json(value: Any) -> None:
     """The whole output of a command under --json."""
     click.echo(json.dumps(value, indent=2))
+
+
+def print_table(rows: Iterable[tuple[str, object]]) -> None:
+    """Names and values, one a line, for people."""
+    listed = [(name, "-" if value is None else str(value)) for name, value in rows]
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, value in listed:
+        click.echo(f"{name.ljust(width)}  {value}")
+
+
+def bytes_in_words(count: int) -> str:
+    """1536 -> 1.5 KiB."""
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}" if size >= 100 or unit == "B" else f"{size:.1f} {unit}"
