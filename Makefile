@@ -39,6 +39,10 @@ $(CLIENT_READY): mobile/package.json mobile/package-lock.json mobile/.npmrc scri
 	@touch $@
 	@echo "The client is installed."
 
+.PHONY: setup-calls
+setup-calls: ## install coturn and espeak-ng (Debian packages), which the tests of calls need
+	@scripts/check_calls.sh
+
 # -- use -------------------------------------------------------------------------------------------------------------
 
 .PHONY: run
@@ -77,7 +81,7 @@ test-app: $(CLIENT_READY) ## tests of the app's components, and its bundle for A
 	@cd mobile && ls dist/android/_expo/static/js/android/*.hbc
 
 .PHONY: test-relay
-test-relay: setup ## tests of the relay (some of them ask libsignal under Node)
+test-relay: setup setup-calls ## tests of the relay (some of them ask libsignal under Node)
 	$(BIN)/pytest
 
 .PHONY: test-both

@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "panic": "Destroy the mail that waits and the relay's keys. Nothing brings them back.",
     "rotate": "Replace a secret, after saying what it costs.",
     "stats": "Show accounts, waiting mail, invites and space, in numbers.",
+    "turn-check": "Try the TURN server as two phones would, and say what is wrong.",
+    "turn-config": "Print a hardened coturn configuration with this relay's secret in it.",
 }
 """Name of the command, and of its module with - as _, and what `relay --help` says: the first line of its docstring."""
 

@@ -7,14 +7,16 @@ then the defaults below. Units stand in the names. Everything has a default, so 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 PREFIX = "SOTTOVOCE_"
+_TURN_URI = re.compile(r"turns?:(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?")
 _Positive = Annotated[int, Field(gt=0)]
 _Seconds = Annotated[float, Field(gt=0)]
 
@@ -76,9 +78,29 @@ class Settings(BaseModel):
     certificate_ttl_s: Annotated[int, Field(gt=0, le=86400)] = 86400
     invite_ttl_s: _Positive = 7 * 86400
 
+    # -- calls --
+    turn_urls: str | None = None
+    """`turn:` URIs (RFC 7065) of the TURN server, as apps reach it, separated by commas; None: no calls."""
+    turn_ttl_s: _Positive = 12 * 3600
+    turn_mints_burst: _Positive = 10
+    turn_mints_per_day: _Positive = 24
+
     # -- PostgreSQL --
     pool_connections: Annotated[int, Field(ge=2, le=100)] = 6
     database_timeout_s: _Seconds = 5.0
+
+    @field_validator("turn_urls")
+    @classmethod
+    def _are_turn_uris(cls, value: str | None) -> str | None:
+        for url in (value or "").split(",") if value is not None else ():
+            if not _TURN_URI.fullmatch(url.strip()):
+                raise ValueError("write it like turn:turn.example.org:3478?transport=udp, several with commas between")
+        return value
+
+    @property
+    def turn_servers(self) -> tuple[str, ...]:
+        """The TURN URIs, one by one; empty when there are none."""
+        return tuple(url.strip() for url in self.turn_urls.split(",")) if self.turn_urls else ()
 
     @property
     def secrets_directory(self) -> Path:

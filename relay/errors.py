@@ -88,6 +88,14 @@ class NotFound(RelayError):
     detail = "There is nothing at this address."
 
 
+class NoTurn(RelayError):
+    """This relay has no TURN server: calls are not offered here."""
+
+    code = "no_turn"
+    status = 404
+    detail = "This relay offers no calls: its operator has not set up a TURN server."
+
+
 class MethodNotAllowed(RelayError):
     code = "method_not_allowed"
     status = 405

@@ -32,10 +32,11 @@ from relay.partitions import keep_partitions
 from relay.queries import mailbox as queries
 from relay.records import Posting, Ringing, Waiting
 from relay.routes.sockets import SessionServices
-from relay.secret_files import load_keys
+from relay.secret_files import load_keys, load_turn_secret
 from relay.services import Services, identity_services, open_configured_database
 from relay.signals import PostgresSignals
 from relay.switchboard import Switchboard
+from relay.turn import TurnCredentials
 
 log = logging.getLogger("relay")
 
@@ -162,6 +163,7 @@ class Runtime:
             identity_services(settings, database, keys, wall_clock=time.time),
             prekeys_low=keys_run_low,
             account_ended=account_ended,
+            turn=_turn(settings),
         )
         self._sessions = SessionServices(
             MailboxServices(
@@ -211,6 +213,19 @@ class Runtime:
             Gcra(settings.posts_burst, settings.posts_per_s, time.monotonic),
             Gcra(settings.post_bytes_burst, settings.post_bytes_per_s, time.monotonic),
         )
+
+
+def _turn(settings: Settings) -> TurnCredentials | None:
+    if not settings.turn_servers:
+        return None
+    return TurnCredentials(
+        load_turn_secret(settings.secrets_directory),
+        settings.turn_servers,
+        ttl_s=settings.turn_ttl_s,
+        burst=settings.turn_mints_burst,
+        per_day=settings.turn_mints_per_day,
+        wall_clock=time.time,
+    )
 
 
 async def _keep_partitions(database: Database, ttl_s: int) -> None:

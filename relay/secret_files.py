@@ -28,6 +28,8 @@ SERVER_KEY: Final = "server.key"
 METRICS_TOKEN: Final = "metrics.token"  # noqa: S105 - its name
 _METRICS_TOKEN_LENGTH: Final = 43  # 32 bytes in base64url: it travels in a header
 SERVER_CERTIFICATE: Final = "server_certificate.bin"
+TURN_SHARED: Final = "turn.secret"
+_TURN_SECRET_CHARACTERS: Final = 43  # 32 bytes, base64url: coturn reads its secret as text
 _MAX_BYTES: Final = 4096
 _GROUP_AND_OTHERS: Final = 0o077
 
@@ -156,6 +158,15 @@ def rotate_server_key(directory: Path, trust_root_key: bytes) -> list[str]:
 def load_trust_root(directory: Path) -> bytes:
     """The serialized public trust root (33 bytes), for invites. Makes keys as load_keys does, and raises what it raises."""
     return load_keys(directory).trust_root
+
+
+def load_turn_secret(directory: Path) -> str:
+    """What the relay shares with coturn (its static-auth-secret); made when it is not there. Raises what load_keys raises."""
+    ready_directory(directory)
+    made = read_or_make(
+        directory / TURN_SHARED, lambda: secrets.token_urlsafe(32).encode(), size=_TURN_SECRET_CHARACTERS
+    )
+    return made.decode("ascii", errors="replace")
 
 
 def ready_directory(directory: Path) -> None:

@@ -17,6 +17,7 @@ from relay.prekeys import Prekeys
 from relay.schema import apply_schema
 from relay.secret_files import RelayKeys
 from relay.sender_certificates import SenderCertificates
+from relay.turn import TurnCredentials
 
 
 async def _nobody_listens(_account_id: UUID) -> None:
@@ -37,6 +38,8 @@ class Services:
     """Serialized public key, 33 bytes."""
     wall_clock: Callable[[], float]
     """Seconds since 1970."""
+    turn: TurnCredentials | None = None
+    """None when the relay has no TURN server: no calls then."""
     prekeys_low: Callable[[UUID], Awaitable[None]] = _nobody_listens
     """Fewer than PREKEYS_LOW one-time keys of a kind are left to this account after a take."""
     account_ended: Callable[[UUID], Awaitable[None]] = _nobody_listens

@@ -23,6 +23,7 @@ from relay.routes.http import Lane
 from relay.routes.keys import KeysHeld
 from relay.routes.sockets import socket_routes
 from relay.routes.table import CALLS, http_blueprints
+from relay.routes.turn import TurnCredentialsOut
 
 PAGE = (Path(__file__).parent.parent / "docs/protocol.md").read_text()
 DEFAULTS = Settings()
@@ -199,6 +200,7 @@ BODIES: list[tuple[str, int, type[BaseModel]]] = [
     ("Registering", 0, Registering),
     ("Keys", 0, KeysHeld),
     ("Account", 0, AccountHeld),
+    ("TURN", 0, TurnCredentialsOut),
     ("HTTP, anonymous lane", 0, BundleOut),
     ("HTTP, anonymous lane", 1, RelayInfo),
 ]

@@ -35,6 +35,7 @@ class RelayInfo(Message):
     protocol: int
     trust_root: EcPublicKey
     now: int
+    calls: bool
     limits: Limits
 
 
@@ -59,6 +60,7 @@ async def tell(services: Services, _asked: Asked[None, None]) -> RelayInfo:
         protocol=PROTOCOL,
         trust_root=services.trust_root,
         now=int(services.wall_clock()),
+        calls=services.turn is not None,
         limits=Limits(
             body_bytes=list(BODY_BYTES),
             posts_per_frame=POST_MAX_ENVELOPES,

@@ -97,6 +97,7 @@ async def test_the_relay_tells_what_it_is(http: Http, services: Services, clock:
         "protocol": 1,
         "trust_root": to_b64(services.trust_root),
         "now": int(clock()),
+        "calls": False,
         "limits": {
             "body_bytes": [1024, 4096, 16384, 65536],
             "posts_per_frame": 32,
