@@ -9,6 +9,9 @@ BIND ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?=
 UPGRADE ?=
+COUNT ?= 110
+SEED ?=
+ONLY ?=
 
 BIN := .venv/bin
 # Stamps lie inside what they stand for, so removing a directory is enough to have it made again.
@@ -87,6 +90,10 @@ test-relay: setup setup-calls ## tests of the relay (some of them ask libsignal 
 .PHONY: test-both
 test-both: setup ## tests of the client core against a relay that it starts
 	cd mobile && npm run --silent test:relay
+
+.PHONY: faults
+faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what came of every post (COUNT=110 SEED= ONLY=)
+	@exec $(BIN)/python -m tests.faults --count $(COUNT) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: format
 format: $(PYTHON_READY) ## rewrite the Python code in the house style

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
@@ -28,6 +28,7 @@ class RelayProcess:
     log: Path
     environ: dict[str, str]
     options: tuple[str, ...] = ()
+    application: str = "relay.app:app"
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -52,7 +53,7 @@ class RelayProcess:
                     "-b",
                     f"fd://{number}",
                     *self.options,
-                    "relay.app:app",
+                    self.application,
                 ],
                 cwd=ROOT,
                 env=self.environ,
@@ -96,7 +97,13 @@ class RelayProcess:
 
 @contextlib.contextmanager
 def running_relay(
-    directory: Path, *options: str, database_url: str | None = None, address: str = "127.0.0.1", **settings: object
+    directory: Path,
+    *options: str,
+    database_url: str | None = None,
+    address: str = "127.0.0.1",
+    application: str = "relay.app:app",
+    extra_environ: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> Iterator[RelayProcess]:
     """A started relay; killed at the end. Without `database_url` it has an embedded PostgreSQL."""
     with socket.create_server((address, 0)) as listener:
@@ -105,8 +112,9 @@ def running_relay(
         if database_url is not None:
             named["database_url"] = database_url
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
-        environ = {**clean, **{f"SOTTOVOCE_{name.upper()}": str(value) for name, value in named.items()}}
-        relay = RelayProcess(listener, directory / "relay.log", environ, options)
+        named_in_environ = {f"SOTTOVOCE_{name.upper()}": str(value) for name, value in named.items()}
+        environ = {**clean, **named_in_environ, **(extra_environ or {})}
+        relay = RelayProcess(listener, directory / "relay.log", environ, options, application)
         try:
             relay.start()
             yield relay

@@ -1,0 +1,119 @@
+"""A relay with one planted bug, named by PLANTED_BUG: the checker must convict it (test_planted_bugs.py). Served like the real one:
+`hypercorn -k trio tests.faults.bugged_app:app`.
+
+Each bug is one that somebody could write in good faith, for speed or to be helpful.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+import trio
+
+from nursery_tasks import wakeup_listener as topics
+from nursery_tasks.notifier import Notifier
+from relay import mailbox
+from relay.errors import DatabaseUnavailable, Refusal
+from relay.mailbox import PostgresMailbox
+from relay.queries import mailbox as queries
+from relay.records import Outcome, Posting, Stored, Waiting
+
+_put = PostgresMailbox.put
+_page = PostgresMailbox.page
+
+
+async def _in_the_background(self: PostgresMailbox, batches: list[Sequence[Posting]]) -> None:
+    await trio.sleep(0.25)
+    while batches:
+        try:
+            await _put(self, batches[0])
+        except DatabaseUnavailable:
+            await trio.sleep(0.25)
+        else:
+            batches.pop(0)
+
+
+def ack_before_commit() -> None:
+    """Answers `posted` at once and commits a moment later."""
+    waiting: list[Sequence[Posting]] = []
+
+    async def put(self: PostgresMailbox, batch: Sequence[Posting]) -> list[Outcome]:
+        waiting.append(batch)
+        if len(waiting) == 1:
+            trio.lowlevel.spawn_system_task(_in_the_background, self, waiting)
+        return [Stored.NEW] * len(batch)
+
+    PostgresMailbox.put = put  # type: ignore[method-assign]
+
+
+def delete_before_delivery() -> None:
+    """Deletes what it read for a deliver frame, without waiting for the acknowledgement."""
+
+    async def page(self: PostgresMailbox, account_id: UUID, **how: Any) -> tuple[list[Waiting], bool]:
+        found, exhausted = await _page(self, account_id, **how)
+        await self._removes.execute(
+            "DELETE FROM envelopes WHERE account_id = $1 AND envelope_id = ANY($2::uuid[])",
+            account_id,
+            [one.id for one in found],
+        )
+        return found, exhausted
+
+    PostgresMailbox.page = page  # type: ignore[method-assign]
+
+
+def lost_wake_up() -> None:
+    """Tells other nodes of an account's mail once, and never again."""
+    told: set[UUID] = set()
+    tell = Notifier.tell
+
+    def once(self: Notifier, topic: str, account_id: UUID) -> None:
+        if topic == topics.MAIL:
+            if account_id in told:
+                return
+            told.add(account_id)
+        tell(self, topic, account_id)
+
+    Notifier.tell = once  # type: ignore[method-assign]
+
+
+def superseded_acks_honoured() -> None:
+    """Deletes by account and id, whichever session says so, and does not hear of newer sessions elsewhere."""
+    mailbox.queries.REMOVE = queries.REMOVE.replace("a.session_epoch = k.epoch", "a.session_epoch >= k.epoch")
+
+    async def epochs(self: PostgresMailbox, account_ids: Collection[UUID]) -> dict[UUID, int]:
+        return dict.fromkeys(account_ids, 0)
+
+    PostgresMailbox.epochs = epochs  # type: ignore[method-assign]
+
+
+def trim_when_full() -> None:
+    """Makes room in a full mailbox by dropping the oldest envelopes."""
+
+    async def put(self: PostgresMailbox, batch: Sequence[Posting]) -> list[Outcome]:
+        outcomes = await _put(self, batch)
+        full = [n for n, outcome in enumerate(outcomes) if outcome is Refusal.MAILBOX_FULL]
+        for n in full:
+            await self._removes.execute(
+                "DELETE FROM envelopes WHERE account_id = $1 AND seq IN "
+                "(SELECT seq FROM envelopes WHERE account_id = $1 ORDER BY seq LIMIT 8)",
+                batch[n].account_id,
+            )
+            outcomes[n] = (await _put(self, [batch[n]]))[0]
+        return outcomes
+
+    PostgresMailbox.put = put  # type: ignore[method-assign]
+
+
+BUGS = {
+    bug.__name__: bug
+    for bug in (ack_before_commit, delete_before_delivery, lost_wake_up, superseded_acks_honoured, trim_when_full)
+}
+
+BUGS[os.environ["PLANTED_BUG"]]() if "PLANTED_BUG" in os.environ else None
+
+from relay.app import app  # noqa: E402  # wired after the bug is in
+
+__all__ = ["BUGS", "app"]

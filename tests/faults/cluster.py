@@ -1,0 +1,127 @@
+"""The relay under test: one or more nodes, as an operator starts them, on one PostgreSQL; and handles to hurt it by."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from tests.live.relay_process import RelayProcess, running_relay
+from tests.postgres.processes import alive, family, postmaster_pid
+
+# The load is heavier than people are; limits are not what is under test here.
+RAISED = {
+    "posts_burst": 1_000_000,
+    "posts_per_s": 100_000,
+    "post_bytes_burst": 1 << 40,
+    "post_bytes_per_s": 1 << 30,
+    "session_posts_per_s": 100_000,
+    "mailbox_envelopes": 100_000,
+    "mailbox_bytes": 1 << 30,
+    "database_timeout_s": 2,
+    "ping_every_s": 2,
+    "answer_within_s": 4,
+}
+
+
+@dataclass
+class Cluster:
+    """Nodes share `directory`: keys, and the private PostgreSQL."""
+
+    nodes: list[RelayProcess]
+    directory: Path
+
+    @property
+    def postgres(self) -> Path:
+        return self.directory / "var" / "postgres"
+
+    def urls(self) -> list[str]:
+        return [node.url for node in self.nodes]
+
+    async def postmaster(self) -> int:
+        """Waits for one: after the last injury the nodes may still be starting it."""
+        with trio.fail_after(60):
+            while True:
+                try:
+                    pid = postmaster_pid(self.postgres)
+                except (FileNotFoundError, IndexError, ValueError):
+                    pid = 0
+                if pid and alive(pid):
+                    return pid
+                await trio.sleep(0.05)
+
+    async def database_processes(self) -> list[int]:
+        """The postmaster, then its children."""
+        return family(await self.postmaster())
+
+    async def revive(self) -> None:
+        """Every node runs again; those that do not are started."""
+        for node in self.nodes:
+            if node.process is None or node.process.poll() is not None:
+                node.kill()  # reaps it, and ends workers that outlived their parent
+                await trio.to_thread.run_sync(node.start)
+
+    def log(self) -> str:
+        return "\n".join(node.logged() for node in self.nodes)
+
+
+def workers_of(node: RelayProcess) -> list[int]:
+    """The parent and its workers."""
+    assert node.process is not None
+    return family(node.process.pid)
+
+
+def send(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def limit_files(pids: list[int], soft: int) -> None:
+    """At most this many open files from now on; what is open stays."""
+    for pid in pids:
+        try:
+            _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(soft, hard), hard))
+        except ProcessLookupError:
+            continue
+
+
+def open_files(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+@contextmanager
+def running_cluster(
+    directory: Path,
+    *,
+    nodes: int = 1,
+    application: str = "relay.app:app",
+    environ: dict[str, str] | None = None,
+    **settings: object,
+) -> Iterator[Cluster]:
+    """Started nodes of `application` on the private PostgreSQL under `directory`; stopped at the end."""
+    with ExitStack() as stack:
+        running: list[RelayProcess] = []
+        for number in range(nodes):
+            place = directory / f"node{number}"
+            place.mkdir(exist_ok=True)
+            running.append(
+                stack.enter_context(
+                    running_relay(
+                        place,
+                        application=application,
+                        extra_environ=environ or {},
+                        **{**RAISED, "var_directory": directory / "var", **settings},
+                    )
+                )
+            )
+        yield Cluster(running, directory)

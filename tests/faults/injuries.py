@@ -1,0 +1,136 @@
+"""What is done to a relay. Each injury is a function that hurts, waits, and heals; `INJURIES` names them for the schedule.
+
+After an injury the cluster is whole again (`Cluster.revive`); how long the relay takes to notice is its own affair, within the bound
+that the run sets.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+
+import trio
+
+from relay.database import DatabaseSettings, open_database
+from relay.errors import DatabaseUnavailable
+from tests.faults.cluster import Cluster, limit_files, open_files, send, workers_of
+
+Injury = Callable[[Cluster, random.Random], Awaitable[str]]
+"""Answers what was done, in words, for the history."""
+
+
+async def kill_relay(cluster: Cluster, dice: random.Random) -> str:
+    """SIGKILL to a node, in the middle of whatever it does."""
+    node = dice.choice(cluster.nodes)
+    node.kill()
+    await trio.sleep(dice.random() * 0.2)
+    await cluster.revive()
+    return "kill -9 of a node"
+
+
+async def kill_all_relays(cluster: Cluster, dice: random.Random) -> str:
+    for node in cluster.nodes:
+        node.kill()
+    await cluster.revive()
+    return "kill -9 of every node"
+
+
+async def restart_relay(cluster: Cluster, dice: random.Random) -> str:
+    """SIGTERM, as a rolling restart does it: one node after the other."""
+    for node in cluster.nodes:
+        await trio.to_thread.run_sync(node.stop)
+        await trio.to_thread.run_sync(node.start)
+    return "rolling restart"
+
+
+async def stall_relay(cluster: Cluster, dice: random.Random) -> str:
+    """SIGSTOP: sockets stay open, nobody answers. Then it goes on as if nothing had been."""
+    pids = workers_of(dice.choice(cluster.nodes))
+    send(pids, signal.SIGSTOP)
+    await trio.sleep(0.5 + dice.random() * 6)
+    send(pids, signal.SIGCONT)
+    return "a node stalled"
+
+
+async def kill_postgres(cluster: Cluster, dice: random.Random) -> str:
+    """SIGKILL to the postmaster; its children notice and go, the nodes start it again."""
+    send([await cluster.postmaster()], signal.SIGKILL)
+    return "kill -9 of PostgreSQL"
+
+
+async def kill_backend(cluster: Cluster, dice: random.Random) -> str:
+    """SIGKILL to a child of the postmaster: PostgreSQL resets all of itself and recovers from its log."""
+    children = (await cluster.database_processes())[1:]
+    if children:
+        send([dice.choice(children)], signal.SIGKILL)
+    return "kill -9 of a PostgreSQL process"
+
+
+async def stop_postgres_at_once(cluster: Cluster, dice: random.Random) -> str:
+    """SIGQUIT: an immediate shutdown, without a checkpoint."""
+    send([await cluster.postmaster()], signal.SIGQUIT)
+    return "immediate stop of PostgreSQL"
+
+
+async def stall_postgres(cluster: Cluster, dice: random.Random) -> str:
+    """SIGSTOP to all of PostgreSQL, for longer or shorter than a statement's deadline."""
+    pids = await cluster.database_processes()
+    send(pids, signal.SIGSTOP)
+    await trio.sleep(0.2 + dice.random() * 5)
+    send(pids, signal.SIGCONT)
+    return "PostgreSQL stalled"
+
+
+async def cut_database_connections(cluster: Cluster, dice: random.Random) -> str:
+    """Every connection of every node ends at once: LISTEN, NOTIFY, the held ones of the hot path, the pool."""
+    ended = await _ask(
+        cluster, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'sottovoce'"
+    )
+    return f"{ended} connections to PostgreSQL cut"
+
+
+async def cut_listeners(cluster: Cluster, dice: random.Random) -> str:
+    """The backends that LISTEN: notifications are lost until the relay notices."""
+    ended = await _ask(
+        cluster,
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE application_name = 'sottovoce' AND query ILIKE '%LISTEN%'",
+    )
+    return f"{ended} listeners cut"
+
+
+async def run_out_of_files(cluster: Cluster, dice: random.Random) -> str:
+    """No file can be opened any more, so no socket is accepted; what is open goes on."""
+    pids = workers_of(dice.choice(cluster.nodes))
+    limits = {pid: open_files(pid) for pid in pids}
+    for pid, used in limits.items():
+        limit_files([pid], used)
+    await trio.sleep(1 + dice.random() * 2)
+    limit_files(pids, 1 << 20)
+    return "out of file descriptors"
+
+
+async def _ask(cluster: Cluster, question: str) -> object:
+    """A superuser's question from outside; nothing if PostgreSQL is not there just now."""
+    dsn = f"postgresql://postgres@/relay?host={cluster.postgres / 'socket'}"
+    try:
+        async with open_database(dsn, settings=DatabaseSettings(pool_size=1, application_name="injuries")) as database:
+            return await database.fetchval(question)
+    except DatabaseUnavailable:
+        return 0
+
+
+INJURIES: Mapping[str, Injury] = {
+    "kill_relay": kill_relay,
+    "kill_all_relays": kill_all_relays,
+    "restart_relay": restart_relay,
+    "stall_relay": stall_relay,
+    "kill_postgres": kill_postgres,
+    "kill_backend": kill_backend,
+    "stop_postgres_at_once": stop_postgres_at_once,
+    "stall_postgres": stall_postgres,
+    "cut_database_connections": cut_database_connections,
+    "cut_listeners": cut_listeners,
+    "run_out_of_files": run_out_of_files,
+}

@@ -1,0 +1,171 @@
+"""One run: start a cluster, load it, hurt it by a seeded schedule, heal it, wait for the mail, judge."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from tests.faults.checker import Verdict, judge
+from tests.faults.cluster import Cluster, running_cluster
+from tests.faults.history import History
+from tests.faults.injuries import INJURIES
+from tests.faults.load import Load, Mailbox
+from tests.live.app import App, call
+from tests.postgres.server import temporary_directory
+
+DELETES_ON_DISK_S = 1.0
+"""Acknowledgements are committed without waiting for the disk; PostgreSQL writes them within three times wal_writer_delay (200 ms)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do. Counts are of events, times are in seconds."""
+
+    seed: int = 1
+    injuries: tuple[str, ...] = ()
+    """Names of INJURIES, in order; see `schedule`."""
+    nodes: int = 2
+    mailboxes: int = 4
+    senders: int = 2
+    between_s: tuple[float, float] = (0.3, 1.5)
+    """The pause before an injury: from, to."""
+    lead_in_s: float = 1.0
+    lead_out_s: float = 3.0
+    heal_within_s: float = 30.0
+    """From the last injury until every acknowledged envelope is with its app."""
+    application: str = "relay.app:app"
+    bug: str = ""
+    settings: dict[str, object] = field(default_factory=dict)
+    takeover_odds: float = 0.03
+    crash_odds: float = 0.06
+    restart_at_end: bool = True
+    """Whether settled mail must stay gone over a last kill -9 of everything."""
+
+
+@dataclass
+class Result:
+    plan: Plan
+    verdict: Verdict
+    history: History
+    injured: Counter[str]
+    seconds: float
+    healed_s: float
+    log: str
+
+
+def schedule(seed: int, kinds: Sequence[str], count: int) -> tuple[str, ...]:
+    """`count` injuries of these kinds: the kinds in turn, each turn in another order, so that none is forgotten."""
+    dice = random.Random(f"schedule {seed}")
+    names: list[str] = []
+    while len(names) < count:
+        turn = list(kinds)
+        dice.shuffle(turn)
+        names += turn
+    return tuple(names[:count])
+
+
+async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> Result:
+    """Carries a plan out on real processes in a directory of its own.
+
+    Raises:
+        AssertionError: the relay did not start, or does not answer after everything has healed.
+    """
+    dice = random.Random(f"injuries {plan.seed}")
+    began = trio.current_time()
+    environ = {"PLANTED_BUG": plan.bug} if plan.bug else {}
+    with (
+        temporary_directory() as directory,
+        running_cluster(
+            directory, nodes=plan.nodes, application=plan.application, environ=environ, **plan.settings
+        ) as cluster,
+    ):
+        mailboxes = await _join(cluster, plan.mailboxes)
+        load = Load(cluster.urls(), plan.seed, plan.takeover_odds, plan.crash_odds)
+        injured: Counter[str] = Counter()
+        async with trio.open_nursery() as receiving:
+            for mailbox in mailboxes:
+                receiving.start_soon(load.receive, mailbox)
+            async with trio.open_nursery() as sending:
+                for mailbox in mailboxes:
+                    for number in range(plan.senders):
+                        sending.start_soon(load.send, mailbox, number)
+                await trio.sleep(plan.lead_in_s)
+                for number, name in enumerate(plan.injuries, 1):
+                    await trio.sleep(dice.uniform(*plan.between_s))
+                    what = await INJURIES[name](cluster, dice)
+                    injured[name] += 1
+                    load.history.injuries.append(f"{load.now():.1f} {what}")
+                    progress(
+                        f"{number}/{len(plan.injuries)} {what}; {len(load.history.acknowledged())} acknowledged so far"
+                    )
+                await cluster.revive()
+                await _answers_again(cluster, plan.heal_within_s)
+                load.calm.set()
+                # Sessions stand and mail goes on: from here it must come by itself, since no app connects again to look.
+                await trio.sleep(plan.lead_out_s)
+                load.enough.set()
+            healed_s = await _all_arrived(load, mailboxes, plan.heal_within_s)
+            await _settle(load, cluster, mailboxes, plan.heal_within_s)
+            receiving.cancel_scope.cancel()
+        # Whoever asks once more gets nothing: what was settled stays gone, also over a restart.
+        if plan.restart_at_end:
+            for node in cluster.nodes:
+                node.kill()
+            await cluster.revive()
+        for mailbox in mailboxes:
+            for one in await mailbox.app.drain():
+                load.history.deliver(one["id"], mailbox.name, b"", 0, load.now())
+        log = cluster.log()
+    return Result(plan, judge(load.history), load.history, injured, trio.current_time() - began, healed_s, log)
+
+
+async def _join(cluster: Cluster, count: int) -> list[Mailbox]:
+    links = await trio.to_thread.run_sync(cluster.nodes[0].invite, count)
+    return [Mailbox(await App.join(cluster.nodes[0].url, link), f"m{n}") for n, link in enumerate(links)]
+
+
+async def _answers_again(cluster: Cluster, within_s: float) -> None:
+    with trio.fail_after(within_s):
+        for node in cluster.nodes:
+            while True:
+                try:
+                    if (await call(node.url, "GET", "/readyz")).status == 200:
+                        break
+                except OSError:
+                    pass
+                await trio.sleep(0.1)
+
+
+async def _all_arrived(load: Load, mailboxes: list[Mailbox], within_s: float) -> float:
+    """Waits until every app has what was acknowledged; what an app waits for in vain, with its session open, is late."""
+    began = load.now()
+    with trio.move_on_after(within_s):
+        while any(load.history.acknowledged(m.name) - load.history.stored(m.name) for m in mailboxes):  # noqa: ASYNC110
+            await trio.sleep(0.1)
+    for mailbox in mailboxes:
+        missing = load.history.acknowledged(mailbox.name) - load.history.stored(mailbox.name)
+        if mailbox.drained:
+            load.history.late.update(dict.fromkeys(missing, load.now() - began))
+    return load.now() - began
+
+
+async def _settle(load: Load, cluster: Cluster, mailboxes: list[Mailbox], within_s: float) -> None:
+    """Waits until the relay holds nothing for anybody, and the deletes are on disk."""
+    empty: list[Mailbox] = []
+    with trio.move_on_after(within_s):
+        for mailbox in mailboxes:
+            while await _waiting(cluster, mailbox):  # noqa: ASYNC110
+                await trio.sleep(0.1)
+            empty.append(mailbox)
+    await trio.sleep(DELETES_ON_DISK_S)
+    for mailbox in empty:
+        load.history.settle(load.history.stored(mailbox.name), load.now())
+
+
+async def _waiting(cluster: Cluster, mailbox: Mailbox) -> int:
+    answer = await call(cluster.nodes[0].url, "GET", "/v1/account", None, mailbox.app.bearer)
+    return int(answer.json()["waiting_envelopes"])
