@@ -15,15 +15,16 @@ from pathlib import Path
 
 import trio
 
-from tests.faults.injuries import INJURIES
+from tests.faults.injuries import INJURIES, PAIR_INJURIES
 from tests.faults.run import Plan, Result, run, schedule
 
 
 def main() -> int:
     asked = _arguments()
-    kinds = [name for name in asked.only.split(",") if name] or list(INJURIES)
-    if unknown := set(kinds) - set(INJURIES):
-        print(f"no such injury: {', '.join(sorted(unknown))}. There are: {', '.join(INJURIES)}", file=sys.stderr)
+    known = PAIR_INJURIES if asked.pair else INJURIES
+    kinds = [name for name in asked.only.split(",") if name] or list(known)
+    if unknown := set(kinds) - set(known):
+        print(f"no such injury: {', '.join(sorted(unknown))}. There are: {', '.join(known)}", file=sys.stderr)
         return 2
     results = []
     left, seed = asked.count, asked.seed
@@ -35,6 +36,7 @@ def main() -> int:
             injuries=schedule(seed, kinds, count),
             nodes=asked.nodes,
             mailboxes=asked.mailboxes,
+            pair=asked.pair,
             between_s=(asked.pause / 2, asked.pause * 1.5),
         )
         say(f"seed {seed}: {count} injuries")
@@ -58,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="A,B", help=f"of {', '.join(INJURIES)} (default all)")
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--mailboxes", type=int, default=4)
+    parser.add_argument("--pair", action="store_true", help="on a primary with a synchronous standby, with failovers")
     parser.add_argument("--pause", type=float, default=0.8, metavar="S", help="between injuries, about")
     parser.add_argument(
         "--history", type=Path, default=Path("faults-history.json"), help="where a convicted run is written"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import trio
 
+from tests.faults.pair import Pair
 from tests.live.relay_process import RelayProcess, running_relay
 from tests.postgres.processes import alive, family, postmaster_pid
 
@@ -36,6 +37,8 @@ class Cluster:
 
     nodes: list[RelayProcess]
     directory: Path
+    pair: Pair | None = None
+    """A primary and its standby, instead of the private PostgreSQL."""
 
     @property
     def postgres(self) -> Path:
@@ -106,9 +109,10 @@ def running_cluster(
     nodes: int = 1,
     application: str = "relay.app:app",
     environ: dict[str, str] | None = None,
+    pair: Pair | None = None,
     **settings: object,
 ) -> Iterator[Cluster]:
-    """Started nodes of `application` on the private PostgreSQL under `directory`; stopped at the end."""
+    """Started nodes of `application` on `pair`, else on the private PostgreSQL under `directory`; stopped at the end."""
     with ExitStack() as stack:
         running: list[RelayProcess] = []
         for number in range(nodes):
@@ -119,9 +123,10 @@ def running_cluster(
                     running_relay(
                         place,
                         application=application,
+                        database_url=pair.url if pair else None,
                         extra_environ=environ or {},
                         **{**RAISED, "var_directory": directory / "var", **settings},
                     )
                 )
             )
-        yield Cluster(running, directory)
+        yield Cluster(running, directory, pair)

@@ -15,6 +15,7 @@ import trio
 from relay.database import DatabaseSettings, open_database
 from relay.errors import DatabaseUnavailable
 from tests.faults.cluster import Cluster, limit_files, open_files, send, workers_of
+from tests.live.app import call
 
 Injury = Callable[[Cluster, random.Random], Awaitable[str]]
 """Answers what was done, in words, for the history."""
@@ -111,6 +112,21 @@ async def run_out_of_files(cluster: Cluster, dice: random.Random) -> str:
     return "out of file descriptors"
 
 
+async def fail_over(cluster: Cluster, dice: random.Random) -> str:
+    """The primary's machine dies, the standby is promoted, the dead one comes back thinking that it is the primary, and is then made a
+    standby. Only with a pair."""
+    assert cluster.pair is not None, "needs a primary and a standby"
+    await trio.to_thread.run_sync(cluster.pair.promote)
+    promoted = trio.current_time()
+    for node in cluster.nodes:
+        while (await call(node.url, "GET", "/readyz")).status != 200:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+    took = trio.current_time() - promoted
+    await trio.to_thread.run_sync(cluster.pair.revive_the_old_primary, 0.5 + dice.random())
+    await trio.to_thread.run_sync(cluster.pair.make_whole)
+    return f"failover; every node answered {took:.1f} s after the standby had been promoted"
+
+
 async def _ask(cluster: Cluster, question: str) -> object:
     """A superuser's question from outside; nothing if PostgreSQL is not there just now."""
     dsn = f"postgresql://postgres@/relay?host={cluster.postgres / 'socket'}"
@@ -134,3 +150,12 @@ INJURIES: Mapping[str, Injury] = {
     "cut_listeners": cut_listeners,
     "run_out_of_files": run_out_of_files,
 }
+"""For a relay with the private PostgreSQL."""
+
+PAIR_INJURIES: Mapping[str, Injury] = {
+    "fail_over": fail_over,
+    "kill_relay": kill_relay,
+    "restart_relay": restart_relay,
+    "stall_relay": stall_relay,
+}
+"""For a relay on a primary with a synchronous standby."""

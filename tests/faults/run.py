@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import trio
@@ -12,8 +13,9 @@ import trio
 from tests.faults.checker import Verdict, judge
 from tests.faults.cluster import Cluster, running_cluster
 from tests.faults.history import History
-from tests.faults.injuries import INJURIES
+from tests.faults.injuries import INJURIES, PAIR_INJURIES
 from tests.faults.load import Load, Mailbox
+from tests.faults.pair import running_pair
 from tests.live.app import App, call
 from tests.postgres.server import temporary_directory
 
@@ -29,6 +31,10 @@ class Plan:
     injuries: tuple[str, ...] = ()
     """Names of INJURIES, in order; see `schedule`."""
     nodes: int = 2
+    pair: bool = False
+    """On a primary with a synchronous standby, instead of the private PostgreSQL."""
+    synchronous: bool = True
+    """The standby; False is the wrong way, which the checker must notice."""
     mailboxes: int = 4
     senders: int = 2
     between_s: tuple[float, float] = (0.3, 1.5)
@@ -76,11 +82,13 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
     """
     dice = random.Random(f"injuries {plan.seed}")
     began = trio.current_time()
+    injuries = PAIR_INJURIES if plan.pair else INJURIES
     environ = {"PLANTED_BUG": plan.bug} if plan.bug else {}
     with (
         temporary_directory() as directory,
+        running_pair(directory / "pair", synchronous=plan.synchronous) if plan.pair else nullcontext() as pair,
         running_cluster(
-            directory, nodes=plan.nodes, application=plan.application, environ=environ, **plan.settings
+            directory, nodes=plan.nodes, application=plan.application, environ=environ, pair=pair, **plan.settings
         ) as cluster,
     ):
         mailboxes = await _join(cluster, plan.mailboxes)
@@ -96,7 +104,7 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
                 await trio.sleep(plan.lead_in_s)
                 for number, name in enumerate(plan.injuries, 1):
                     await trio.sleep(dice.uniform(*plan.between_s))
-                    what = await INJURIES[name](cluster, dice)
+                    what = await injuries[name](cluster, dice)
                     injured[name] += 1
                     load.history.injuries.append(f"{load.now():.1f} {what}")
                     progress(

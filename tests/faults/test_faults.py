@@ -24,6 +24,19 @@ async def test_every_injury_once_and_nothing_is_lost() -> None:
     assert result.verdict.counts["redelivered"] > 0, described(result)
 
 
+async def test_failover_to_the_standby_loses_nothing_and_the_old_primary_can_do_no_harm() -> None:
+    result = await run(Plan(seed=3, injuries=("fail_over", "kill_relay"), pair=True))
+    assert result.verdict.charges == {}, described(result)
+    assert result.verdict.counts["ok"] > 100, described(result)
+
+
+async def test_a_standby_that_nobody_waits_for_loses_mail_and_is_convicted() -> None:
+    result = await run(
+        Plan(seed=3, injuries=("fail_over",), pair=True, synchronous=False, heal_within_s=4, restart_at_end=False)
+    )
+    assert "lost" in result.verdict.charges, described(result)
+
+
 CONVICTED = {
     "ack_before_commit": (("kill_all_relays",) * 2, "lost", {}),
     "delete_before_delivery": ((), "lost", {}),
