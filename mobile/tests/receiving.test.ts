@@ -134,7 +134,7 @@ test('a first message uses up its one-time keys and makes the sender somebody wh
     name: 'Ada',
     identityKey: ada.publicKey,
     accessKey: profile.contactAccessKey,
-    answered: true,
+    answered: false, // they began: nothing says that they hold our profile
   });
 });
 

@@ -23,8 +23,9 @@ export const join: Command = async ({ args: [link = ''], data, flags, out }) => 
   if (typeof name !== 'string') throw new CannotDo('usage', 'join needs --name NAME: what others see of you');
   const { client, close } = await openClient(data, { create: true, exclusive: true });
   try {
-    const says = { keys: 'making keys', request: 'asking the relay', registered: 'joined' } as const;
-    const account = await client.join(link, name, (step) => out.remark(says[step]));
+    const says = { keys: 'making keys', number: 'having the number evaluated, blinded', request: 'asking the relay', registered: 'joined' } as const;
+    const number = typeof flags['number'] === 'string' ? flags['number'] : null;
+    const account = await client.join(link, name, (step) => out.remark(says[step]), number);
     out.result(`account ${account.accountId}\nyour contact link, for people you want to hear from:\n${await client.card()}`, {
       account: account.accountId,
       name: account.name,

@@ -18,7 +18,12 @@ export const COMMANDS: Readonly<Record<string, Usage>> = {
     count: 1,
     summary: 'make an account with an invite',
     details: 'May be repeated after any failure: the same keys are registered again, and a used invite answers with the same account.',
-    flags: { data: DATA, name: { value: 'NAME', help: 'the name others see (required)' }, json: JSON_FLAG },
+    flags: {
+      data: DATA,
+      name: { value: 'NAME', help: 'the name others see (required)' },
+      number: { value: 'NUMBER', help: 'your phone number, +4915112345678: who knows it can find you. It does not leave this machine' },
+      json: JSON_FLAG,
+    },
   },
   card: {
     args: '',
@@ -34,8 +39,17 @@ export const COMMANDS: Readonly<Record<string, Usage>> = {
     details: 'The identity key in the link is pinned: another key from the relay is refused.',
     flags: { data: DATA, json: JSON_FLAG },
   },
+  discover: {
+    args: '<file>',
+    count: 1,
+    summary: 'find out which numbers are members',
+    details:
+      'The file has one entry a line: +4915112345678 and a name, if you like; - is standard input. The relay evaluates blinded hashes and is then\n' +
+      'asked for tokens at other times on another connection: it sees no number. Members become contacts. An interrupted run is gone on with.',
+    flags: { data: DATA, fast: { value: null, help: 'without the waits that keep the two halves apart: for tests' }, json: JSON_FLAG },
+  },
   send: {
-    args: '<contact or account id> <text>',
+    args: '<contact, number or account id> <text>',
     count: 2,
     summary: 'send a text',
     details: 'The message is on disk before anything leaves. Without --wait one attempt is made; what is left goes with the next send or watch.',

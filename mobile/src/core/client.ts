@@ -1,5 +1,10 @@
 /** The client as a person meets it: an account, contacts, messages, and a connection that is on or off. */
+import { changeAccess } from './access_keys.ts';
+import type { AccessChange, AccessKeyDeps } from './access_keys.ts';
 import { SenderCertificates } from './certificates.ts';
+import { discover } from './discovery/discovery.ts';
+import type { BookEntry, DiscoveryProgress, DiscoveryResult, DiscoverySettings } from './discovery/discovery.ts';
+import { isE164 } from './discovery/numbers.ts';
 import type { SignalEngine } from './engine.ts';
 import { CannotDo, NotTrusted } from './errors.ts';
 import { parseContactLink, parseInvite, writeContactLink } from './links.ts';
@@ -16,6 +21,7 @@ import { AnonymousApi, bearer, IdentifiedApi, socketUrl } from './relay_api.ts';
 import { RelayTime } from './relay_time.ts';
 import { Sender } from './sending.ts';
 import type { SendingEvent } from './sending.ts';
+import { DiscoveryStore } from './storage/discovery_store.ts';
 import type { Account, Contact, Message } from './storage/rows.ts';
 import { openSchema } from './storage/schema.ts';
 import { Store } from './storage/store.ts';
@@ -41,6 +47,12 @@ export type ClientEvent =
   | { readonly kind: 'connection'; readonly connection: MailboxEvent }
   | { readonly kind: 'trouble'; readonly what: string };
 
+export interface DiscoverOptions {
+  readonly settings?: Partial<DiscoverySettings>;
+  readonly onProgress?: (progress: DiscoveryProgress) => void;
+  readonly stopped?: () => boolean;
+}
+
 type Joined = Account & { readonly accountId: string };
 
 interface Running {
@@ -53,12 +65,14 @@ interface Running {
 export class Client {
   readonly #machine: Machine;
   readonly #store: Store;
+  readonly #discovery: DiscoveryStore;
   readonly #onEvent: (event: ClientEvent) => void;
   #running: Running | null = null;
 
   private constructor(machine: Machine, onEvent: (event: ClientEvent) => void) {
     this.#machine = machine;
     this.#store = new Store(machine.database);
+    this.#discovery = new DiscoveryStore(machine.database);
     this.#onEvent = onEvent;
   }
 
@@ -72,11 +86,16 @@ export class Client {
     return this.#store;
   }
 
-  /** May be repeated after any failure. @throws what `register` throws, CannotDo `bad_link` */
-  async join(inviteLink: string, name: string, onStep?: (step: RegistrationStep) => void): Promise<Account> {
+  get discovery(): DiscoveryStore {
+    return this.#discovery;
+  }
+
+  /** May be repeated after any failure. `number` is E.164 and does not leave. @throws what `register` throws, CannotDo `bad_link` */
+  async join(inviteLink: string, name: string, onStep?: (step: RegistrationStep) => void, number: string | null = null): Promise<Account> {
     const { engine, clock, random, identified, preKeys } = this.#machine;
     const deps = {
       store: this.#store,
+      discovery: this.#discovery,
       engine,
       clock,
       random,
@@ -84,7 +103,41 @@ export class Client {
       ...(onStep && { onStep }),
       ...(preKeys !== undefined && { preKeys }),
     };
-    return register(deps, parseInvite(inviteLink), name);
+    return register(deps, parseInvite(inviteLink), name, number);
+  }
+
+  /** Durable and resumable; see access_keys.ts. Answers the contact access key that counts from now on. */
+  async changeAccess(change: AccessChange): Promise<Uint8Array> {
+    return changeAccess(await this.#accessKeys(), change);
+  }
+
+  async #accessKeys(): Promise<AccessKeyDeps> {
+    const { random, identified } = this.#machine;
+    const { relayUrl } = await this.account();
+    return { store: this.#store, discovery: this.#discovery, random, api: new IdentifiedApi(identified.http, relayUrl) };
+  }
+
+  /** Which of these numbers are members; they become contacts. See discovery/discovery.ts. @throws CannotDo `no_discovery`, `bad_number` */
+  async discover(book: readonly BookEntry[], options: DiscoverOptions = {}): Promise<DiscoveryResult> {
+    const { random, clock, identified, anonymous } = this.#machine;
+    const account = await this.account();
+    const keys = await this.#discovery.keys();
+    if (!keys) throw new CannotDo('no_discovery', 'the invite that made this account carried no keys for phone numbers: ask the operator');
+    return discover(
+      {
+        store: this.#discovery,
+        identified: new IdentifiedApi(identified.http, account.relayUrl),
+        anonymous: new AnonymousApi(anonymous.http, account.relayUrl),
+        random,
+        clock,
+        keys,
+        authorization: bearer(account.accountId, account.secret),
+        account: account.accountId,
+        nowS: () => Math.floor(clock.now() / 1000),
+        ...options,
+      },
+      book,
+    );
   }
 
   /** @throws CannotDo `not_joined` */
@@ -120,11 +173,12 @@ export class Client {
     return (await this.#store.contact(account)) ?? { ...card, answered: false };
   }
 
-  /** By account id, or by name if only one contact bears it. @throws CannotDo `no_contact`, `many_contacts` */
+  /** By account id, by a number that was discovered, or by name if only one contact bears it. @throws CannotDo `no_contact`, `many_contacts` */
   async findContact(nameOrAccount: string): Promise<Contact> {
     const contacts = await this.#store.contacts();
     const wanted = nameOrAccount.trim();
-    const found = contacts.filter((contact) => contact.account === wanted.toLowerCase() || contact.name === wanted);
+    const byNumber = isE164(wanted) ? ((await this.#discovery.byNumber(wanted))?.account ?? null) : null;
+    const found = contacts.filter((contact) => contact.account === (byNumber ?? wanted.toLowerCase()) || contact.name === wanted);
     const [only] = found;
     if (!only) {
       throw new CannotDo('no_contact', isUuid(wanted) ? 'no contact has this account id: add their contact link first' : `no contact is called "${wanted}": add their contact link first`);

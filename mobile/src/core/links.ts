@@ -1,4 +1,5 @@
 import { fromBase64url, toBase64url } from './bytes.ts';
+import type { DiscoveryKeys } from './discovery/numbers.ts';
 import { CannotDo, Malformed } from './errors.ts';
 import { isUuid } from './uuid.ts';
 
@@ -8,6 +9,8 @@ export interface Invite {
   readonly code: string;
   /** 33 bytes: what signs the relay's certificates. */
   readonly trustRoot: Uint8Array;
+  /** Null: this relay cannot find people by number. */
+  readonly discovery: DiscoveryKeys | null;
 }
 
 export interface ContactCard {
@@ -34,7 +37,7 @@ function parseFragment(fragment: string): Map<string, string> {
 }
 
 /**
- * `<relay URL>/join#c=<code>&t=<trust root>`. The relay must be reached over https, but for this machine itself (localhost).
+ * `<relay URL>/join#c=<code>&t=<trust root>&v=<VOPRF public key>&s=<app salt>`. The relay must be reached over https, but for this machine itself (localhost).
  * @throws CannotDo `bad_link`
  */
 export function parseInvite(link: string): Invite {
@@ -49,11 +52,20 @@ export function parseInvite(link: string): Invite {
     if (!/^\S{24}$/.test(code)) throw new Malformed('c', '24 characters');
     const trustRoot = fromBase64url(fields.get('t') ?? '', 't');
     if (trustRoot.length !== 33 || trustRoot[0] !== 5) throw new Malformed('t', '33 bytes');
-    return { relayUrl: `${scheme}://${host}${path}`, code, trustRoot };
+    return { relayUrl: `${scheme}://${host}${path}`, code, trustRoot, discovery: discoveryKeys(fields) };
   } catch (error) {
     if (error instanceof CannotDo) throw error;
     throw new CannotDo('bad_link', 'this is not an invite link, or part of it is missing: copy it whole, as the operator sent it (https://…/join#c=…&t=…)');
   }
+}
+
+/** Both or neither, 32 bytes each. */
+function discoveryKeys(fields: ReadonlyMap<string, string>): DiscoveryKeys | null {
+  if (!fields.has('v') && !fields.has('s')) return null;
+  const [voprfPublicKey, appSalt] = [fromBase64url(fields.get('v') ?? '', 'v'), fromBase64url(fields.get('s') ?? '', 's')];
+  if (voprfPublicKey.length !== 32) throw new Malformed('v', '32 bytes');
+  if (appSalt.length !== 32) throw new Malformed('s', '32 bytes');
+  return { voprfPublicKey, appSalt };
 }
 
 export function writeContactLink(card: ContactCard): string {

@@ -69,6 +69,7 @@ export interface AnonymousHttp {
     readonly url: string;
     /** The `Access-Key` header, base64url. */
     readonly accessKey?: string;
+    readonly json?: unknown;
   }): Promise<HttpAnswer>;
 }
 

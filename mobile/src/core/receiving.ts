@@ -98,7 +98,7 @@ export class Receiver {
       if (reason === 'duplicate') return { received: { kind: 'duplicate' }, statements: [] };
       return this.#unreadable(envelope, sender.account, reason);
     }
-    return this.#accept(envelope, sender, contact, opened);
+    return this.#accept(envelope, sender, contact, opened, message.type === 2);
   }
 
   async #keysFor(message: SessionCiphertext): Promise<DecryptionKeys> {
@@ -125,7 +125,8 @@ export class Receiver {
     return this.#deps.store.baseKeySeen(id, signedPreKeyId, baseKey);
   }
 
-  async #accept(envelope: DeliveredEnvelope, sender: CertifiedSender, before: Contact | null, opened: Decrypted): Promise<Outcome> {
+  /** `answered`: an ordinary message, so they have read one of ours, and our profile in it. Who begins with a number key has not. */
+  async #accept(envelope: DeliveredEnvelope, sender: CertifiedSender, before: Contact | null, opened: Decrypted, answered: boolean): Promise<Outcome> {
     const { store } = this.#deps;
     const statements: Statement[] = [store.saveSession(sender.account, opened.session)];
     if (opened.usedPreKeyId !== null) statements.push(store.dropPreKey('ec', opened.usedPreKeyId));
@@ -140,7 +141,7 @@ export class Receiver {
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
       const unreadable = this.#unreadable(envelope, sender.account, 'bad_content');
-      const known = store.saveContact({ account: sender.account, identityKey: sender.identityKey, answered: true });
+      const known = store.saveContact({ account: sender.account, identityKey: sender.identityKey, answered });
       return { received: unreadable.received, statements: [...statements, known, ...unreadable.statements] };
     }
     const contact: Contact = {
@@ -148,7 +149,7 @@ export class Receiver {
       name: before?.name ?? content.profile?.name ?? null, // a name that is here already is the member's own choice
       identityKey: sender.identityKey,
       accessKey: content.profile?.contactAccessKey ?? before?.accessKey ?? null,
-      answered: true,
+      answered,
     };
     statements.push(store.saveContact(contact));
     if (content.profile) statements.push(...store.outboxUnblock(sender.account));

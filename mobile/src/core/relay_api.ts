@@ -1,8 +1,9 @@
 /** The relay's HTTP calls, one class a lane. The two never share a port, and the anonymous one has nowhere to put a token. */
 import { toBase64url } from './bytes.ts';
 import type { GeneratedKey, GeneratedSignedKey, PreKeyBundle } from './engine.ts';
-import { RelayRefused } from './errors.ts';
+import { Malformed, RelayRefused } from './errors.ts';
 import type { AnonymousHttp, HttpAnswer, IdentifiedHttp } from './ports.ts';
+import { isUuid } from './uuid.ts';
 import { Reader } from './wire/reader.ts';
 
 export interface KeyCounts {
@@ -25,7 +26,20 @@ export interface Registration {
   readonly kyberPreKeys: readonly SignedPublicKeyPart[];
   /** SHA-256 of the contact access key. */
   readonly contactAccessHash: Uint8Array;
+  /** SHA-256 of the number access key; null: closed to who knows only the number. */
+  readonly numberAccessHash: Uint8Array | null;
+  readonly phoneToken: Uint8Array | null;
 }
+
+/** An answer of the oblivious function; whether to believe it is for discovery/voprf.ts. */
+export interface Evaluation {
+  readonly evaluated: readonly Uint8Array[];
+  readonly proof: Uint8Array;
+}
+
+/** What one evaluation takes at most, and one look-up exactly. */
+export const MOST_ELEMENTS = 100;
+export const LOOKED_UP_AT_ONCE = 100;
 
 const plain = (key: PublicKeyPart): unknown => ({ id: key.id, public_key: toBase64url(key.publicKey) });
 const signed = (key: SignedPublicKeyPart): unknown => ({
@@ -57,6 +71,10 @@ function counts(answer: Reader): KeyCounts {
   };
 }
 
+export function withInvite(code: string): string {
+  return `Invite ${code}`;
+}
+
 export function bearer(account: string, secret: Uint8Array): string {
   return `Bearer ${account}.${toBase64url(secret)}`;
 }
@@ -76,7 +94,7 @@ export class IdentifiedApi {
     const answer = await this.#http.request({
       method: 'POST',
       url: `${this.#relayUrl}/v1/accounts`,
-      authorization: `Invite ${inviteCode}`,
+      authorization: withInvite(inviteCode),
       json: {
         token_hash: toBase64url(registration.tokenHash),
         recovery_hash: toBase64url(registration.recoveryHash),
@@ -86,7 +104,11 @@ export class IdentifiedApi {
         last_resort_kyber_prekey: signed(registration.lastResortKyberPreKey),
         prekeys: registration.preKeys.map(plain),
         kyber_prekeys: registration.kyberPreKeys.map(signed),
-        access: { contact: toBase64url(registration.contactAccessHash) },
+        access: {
+          contact: toBase64url(registration.contactAccessHash),
+          ...(registration.numberAccessHash && { number: toBase64url(registration.numberAccessHash) }),
+        },
+        ...(registration.phoneToken && { phone_token: toBase64url(registration.phoneToken) }),
       },
     });
     return expect(answer, 201).uuid('account_id');
@@ -100,6 +122,13 @@ export class IdentifiedApi {
   async addKeys(authorization: string, preKeys: readonly PublicKeyPart[], kyberPreKeys: readonly SignedPublicKeyPart[]): Promise<KeyCounts> {
     const json = { prekeys: preKeys.map(plain), kyber_prekeys: kyberPreKeys.map(signed) };
     return counts(expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/keys`, authorization, json }), 200));
+  }
+
+  /** Blinded elements, at most 100. The authorization is a bearer token, or an invite before there is an account. @throws RelayRefused 429 */
+  async evaluate(authorization: string, elements: readonly Uint8Array[]): Promise<Evaluation> {
+    const json = { elements: elements.map(toBase64url) };
+    const answer = expect(await this.#http.request({ method: 'POST', url: `${this.#relayUrl}/v1/discovery/evaluate`, authorization, json }), 200);
+    return { evaluated: answer.byteStrings('evaluated', MOST_ELEMENTS, 32), proof: answer.bytes('proof', 64) };
   }
 
   /** Replaces access hashes (SHA-256 of the keys); what is absent stays. `numberHash: null` closes the account to strangers. */
@@ -147,6 +176,18 @@ export class AnonymousApi {
       preKey: bundle.has('prekey') ? part(bundle.object('prekey'), 33) : null,
       kyberPreKey: signedPart(bundle.object('kyber_prekey'), 1569),
     };
+  }
+
+  /** Exactly 100 phone tokens; the account of each, or null. */
+  async lookUp(tokens: readonly Uint8Array[]): Promise<readonly (string | null)[]> {
+    const json = { tokens: tokens.map(toBase64url) };
+    const answer = expect(await this.#http.request({ method: 'POST', url: `${this.#relayUrl}/v1/discovery/lookup`, json }), 200);
+    const accounts = answer.list('accounts', LOOKED_UP_AT_ONCE);
+    if (accounts.length !== tokens.length) throw new Malformed('answer.accounts', `${tokens.length} of them`);
+    return accounts.map((account, index) => {
+      if (account !== null && (typeof account !== 'string' || !isUuid(account))) throw new Malformed(`answer.accounts[${index}]`, 'a UUID or null');
+      return account;
+    });
   }
 
   /** Name, trust root and clock of the relay. */

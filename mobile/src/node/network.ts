@@ -110,7 +110,8 @@ export function identifiedLane(lane: Lane): { http: IdentifiedHttp; sockets: Ide
 export function anonymousLane(lane: Lane): { http: AnonymousHttp; sockets: AnonymousSockets } {
   return {
     http: {
-      request: ({ method, url, accessKey }) => lane.request(method, url, accessKey === undefined ? {} : { 'Access-Key': accessKey }),
+      request: ({ method, url, accessKey, json }) =>
+        lane.request(method, url, accessKey === undefined ? {} : { 'Access-Key': accessKey }, json === undefined ? undefined : JSON.stringify(json)),
     },
     sockets: { open: (url, listener) => lane.socket(url, {}, listener) },
   };

@@ -12,6 +12,7 @@ import type { WebSocket } from 'ws';
 
 import { BODY_SIZES } from '../../src/core/padding.ts';
 import { isUuid, timeOf } from '../../src/core/uuid.ts';
+import { FakeNumbers } from './fake_numbers.ts';
 
 type Json = Record<string, unknown>;
 
@@ -37,6 +38,8 @@ interface FakeAccount {
   prekeys: SignedKey[];
   kyber: SignedKey[];
   accessHash: string;
+  phoneToken: string | null;
+  numberHash: string | null;
   mailbox: Waiting[];
   session: MailboxSession | null;
 }
@@ -100,6 +103,8 @@ export class FakeRelay {
   readonly #serverCertificate = signal.ServerCertificate.new(1, this.#serverKey.getPublicKey(), this.#trust);
   readonly #accounts = new Map<string, FakeAccount>();
   readonly #invites = new Map<string, string | null>();
+  /** Finding people by number: its keys, its faults. */
+  readonly numbers = new FakeNumbers();
 
   /** Seconds added to the relay's clock. */
   clockAheadS = 0;
@@ -158,7 +163,7 @@ export class FakeRelay {
   invite(): string {
     const code = randomBytes(18).toString('base64url');
     this.#invites.set(code, null);
-    return `${this.url}/join#c=${code}&t=${this.trustRoot}`;
+    return `${this.url}/join#c=${code}&t=${this.trustRoot}&${this.numbers.fragment}`;
   }
 
   account(id: string): FakeAccount {
@@ -214,8 +219,9 @@ export class FakeRelay {
       request.socket.destroy();
       return;
     }
-    response.writeHead(status, { 'Content-Type': status < 400 ? 'application/json' : 'application/problem+json' });
-    response.end(JSON.stringify(body));
+    const retry = status === 429 ? { 'Retry-After': String(body['retry_after_s'] ?? 1) } : {};
+    response.writeHead(status, { 'Content-Type': status < 400 ? 'application/json' : 'application/problem+json', ...retry });
+    response.end(status === 204 ? undefined : JSON.stringify(body));
   }
 
   #bearer(request: http.IncomingMessage): FakeAccount {
@@ -228,7 +234,7 @@ export class FakeRelay {
   #route(request: http.IncomingMessage, path: string, text: string): [number, Json] {
     const call = `${request.method} ${path}`;
     const taken = /^POST \/v1\/prekeys\/([^/]+)\/take$/.exec(call);
-    if (taken || path === '/v1/relay') {
+    if (taken || path === '/v1/relay' || path === '/v1/discovery/lookup') {
       if (request.headers.authorization !== undefined) throw new Problem(400, 'identified_on_anonymous_lane');
     }
     if (taken) return [200, this.#take(taken[1] ?? '', request.headers['access-key'])];
@@ -237,6 +243,13 @@ export class FakeRelay {
         return [200, { name: 'sottovoce', version: '0', protocol: 1, trust_root: this.trustRoot, now: this.now(), limits: {} }];
       case 'POST /v1/accounts':
         return [201, { account_id: this.#register(request, JSON.parse(text)) }];
+      case 'PUT /v1/account/access':
+        return [204, this.#access(this.#bearer(request), JSON.parse(text))];
+      case 'POST /v1/discovery/evaluate':
+        if (!this.#invites.has(/^Invite (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '')) this.#bearer(request);
+        return this.numbers.evaluate(JSON.parse(text));
+      case 'POST /v1/discovery/lookup':
+        return [200, this.numbers.lookUp(JSON.parse(text), [...this.#accounts.values()])];
       case 'GET /v1/keys':
         return [200, this.#counts(this.#bearer(request))];
       case 'PUT /v1/keys':
@@ -288,6 +301,7 @@ export class FakeRelay {
       if (used.identityKey === identityKey && used.tokenHash === body['token_hash']) return used.id;
       throw new Problem(401, 'bad_invite');
     }
+    if (this.accounts().some(({ phoneToken }) => phoneToken !== null && phoneToken === body['phone_token'])) throw new Problem(409, 'number_taken');
     this.#checkSigned(identityKey, [signed, lastResort, ...kyber]);
     const account: FakeAccount = {
       id: randomUUID(),
@@ -299,12 +313,21 @@ export class FakeRelay {
       prekeys,
       kyber,
       accessHash: (body['access'] as Json)['contact'] as string,
+      numberHash: ((body['access'] as Json)['number'] as string | undefined) ?? null,
+      phoneToken: (body['phone_token'] as string | undefined) ?? null,
       mailbox: [],
       session: null,
     };
     this.#accounts.set(account.id, account);
     this.#invites.set(code, account.id);
     return account.id;
+  }
+
+  #access(account: FakeAccount, value: unknown): Json {
+    const body = shape(value, { contact: b64(32), number: (field) => field === null || b64(32)(field) }, ['contact', 'number']) as { contact?: string; number?: string | null };
+    if (body.contact !== undefined) account.accessHash = body.contact;
+    if (body.number !== undefined) account.numberHash = body.number;
+    return {};
   }
 
   #counts(account: FakeAccount): Json {
@@ -341,7 +364,7 @@ export class FakeRelay {
 
   #opens(id: unknown, access: unknown): FakeAccount | null {
     const account = this.#accounts.get(id as string);
-    return account && sha256(bytes(access)) === account.accessHash ? account : null;
+    return account && [account.accessHash, account.numberHash].includes(sha256(bytes(access))) ? account : null;
   }
 
   #take(id: string, accessKey: unknown): Json {

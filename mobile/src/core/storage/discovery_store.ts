@@ -193,11 +193,11 @@ export class DiscoveryStore {
   }
 
   /** What a look-up said. A member becomes a contact that can be written to: by the key of the number, until they tell a better one. */
-  numberLookedUp(number: string, account: string | null, at: number): readonly Statement[] {
+  numberLookedUp(number: string, account: string | null, at: number, own: string): readonly Statement[] {
     const statements: Statement[] = [
       { sql: 'UPDATE known_number SET looked_up_at = :at, account_id = :account WHERE number = :number', params: { number, at, account } },
     ];
-    if (account !== null) {
+    if (account !== null && account !== own) {
       statements.push({
         sql: `INSERT INTO contact (account_id, name, access_key) SELECT account_id, name, access_key FROM known_number WHERE number = :number
               ON CONFLICT (account_id) DO UPDATE SET name = coalesce(name, excluded.name), access_key = coalesce(access_key, excluded.access_key)`,

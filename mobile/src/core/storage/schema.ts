@@ -46,7 +46,7 @@ const TABLES: readonly string[] = [
      name TEXT,
      identity_key BLOB,                      -- null until known; never replaced silently
      access_key BLOB,                        -- what lets me write to them; null until they told me
-     answered INTEGER NOT NULL DEFAULT 0     -- 1 once a message of theirs was read: they then hold my profile
+     answered INTEGER NOT NULL DEFAULT 0     -- 1 once they answered within a session that I began or replied in: they then hold my profile
    ) STRICT, WITHOUT ROWID`,
   `CREATE TABLE session (account_id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID`,
   // What a person sees, in the order this app came to know it: seq. peer is null when the sender could not be established.

@@ -62,6 +62,16 @@ export class Reader {
     return value;
   }
 
+  /** A list of at most `most`, each of `size` bytes. */
+  byteStrings(name: string, most: number, size: number): readonly Uint8Array[] {
+    return this.list(name, most).map((item, index) => {
+      const where = `${this.at(name)}[${index}]`;
+      const value = typeof item === 'string' ? fromBase64url(item, where) : null;
+      if (value?.length !== size) throw new Malformed(where, `${size} bytes`);
+      return value;
+    });
+  }
+
   object(name: string): Reader {
     return new Reader(this.#get(name), this.at(name));
   }
