@@ -38,12 +38,16 @@ COMMENT ON COLUMN accounts.takes_full_at IS 'when the allowance of prekey takes 
 CREATE TABLE invites (
     code_hash       bytea PRIMARY KEY CHECK (octet_length(code_hash) = 32),
     expires_at      timestamptz NOT NULL,
-    uses_left       integer NOT NULL CHECK (uses_left >= 0)
+    uses_left       integer NOT NULL CHECK (uses_left >= 0),
+    evaluations_left integer NOT NULL CHECK (evaluations_left >= 0),
+    phone_token     bytea CHECK (octet_length(phone_token) = 32)
 );
 COMMENT ON TABLE invites IS 'Invites that the operator minted; rows go a day after they expire.';
 COMMENT ON COLUMN invites.code_hash IS 'SHA-256 of the code in the link';
 COMMENT ON COLUMN invites.expires_at IS 'no registration after this time';
 COMMENT ON COLUMN invites.uses_left IS 'registrations that are left';
+COMMENT ON COLUMN invites.evaluations_left IS 'evaluations of the oblivious function that are left to who has no account yet';
+COMMENT ON COLUMN invites.phone_token IS 'the only phone token that may be registered with it; null: any, or none';
 
 CREATE TABLE registrations (
     code_hash       bytea NOT NULL CHECK (octet_length(code_hash) = 32),
@@ -58,6 +62,17 @@ COMMENT ON COLUMN registrations.identity_key IS 'public identity key that was re
 COMMENT ON COLUMN registrations.account_id IS 'the account that came of it';
 COMMENT ON COLUMN registrations.expires_at IS 'when this row is forgotten';
 CREATE INDEX registrations_by_account ON registrations (account_id);
+
+CREATE TABLE allowances (
+    account_id  uuid NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    what        text NOT NULL,
+    full_at     timestamptz NOT NULL,
+    PRIMARY KEY (account_id, what)
+);
+COMMENT ON TABLE allowances IS 'What accounts have used up of what is scarce; a row goes when its allowance is full again.';
+COMMENT ON COLUMN allowances.account_id IS 'whose';
+COMMENT ON COLUMN allowances.what IS 'of what: a word of the relay''s code';
+COMMENT ON COLUMN allowances.full_at IS 'when the allowance is full again';
 
 -- Prekeys --------------------------------------------------------------------------------------------------------------
 

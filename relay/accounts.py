@@ -71,7 +71,7 @@ class Accounts:
         day after the invite expired: an answer can be lost.
 
         Raises:
-            BadInvite: unknown, used up, expired, or used by this identity key with another token.
+            BadInvite: unknown, used up, expired, for another number, or used by this identity key with another token.
             BadSignature: a prekey is not signed by the identity key.
             NumberTaken: another account has this phone token; the invite is not spent.
             DatabaseUnavailable: the outcome is unknown; the same call again is safe.
@@ -84,7 +84,7 @@ class Accounts:
             earlier = await _find_registration(tx, code_hash, wanted, now)
             if earlier is not None:
                 return earlier
-            await spend(tx, code_hash, now)
+            await spend(tx, code_hash, now, wanted.phone_token)
             account_id = uuid4()
             inserted = await tx.fetchval(
                 sql.INSERT_ACCOUNT,

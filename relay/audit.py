@@ -59,6 +59,10 @@ HELD: Final[Mapping[str, Table]] = {
             "code_hash": Why("bytea", "to know a code again without holding it"),
             "expires_at": Why("timestamp with time zone", "when the invite is void"),
             "uses_left": Why("integer", "how many may still register with it"),
+            "evaluations_left": Why(
+                "integer", "bounds the numbers that somebody without an account may have evaluated"
+            ),
+            "phone_token": Why("bytea", "an invite for one number is for nobody else; absent in others"),
         },
     ),
     "registrations": Table(
@@ -68,6 +72,14 @@ HELD: Final[Mapping[str, Table]] = {
             "identity_key": Why("bytea", "who asked, for the same reason"),
             "account_id": Why("uuid", "what the answer was, for the same reason"),
             "expires_at": Why("timestamp with time zone", "when this is forgotten"),
+        },
+    ),
+    "allowances": Table(
+        "until the allowance is full again",
+        {
+            "account_id": _WHOSE,
+            "what": Why("text", "which allowance"),
+            "full_at": Why("timestamp with time zone", "so that limits hold across processes and restarts"),
         },
     ),
     "standing_prekeys": Table(
@@ -135,6 +147,7 @@ OTHERS: Final = frozenset(
         ("extension", "plpgsql"),
         ("sequence", "envelope_seq"),
         ("index", "accounts_pkey"),
+        ("index", "allowances_pkey"),
         ("index", "accounts_phone_token_key"),
         ("index", "invites_pkey"),
         ("index", "registrations_pkey"),

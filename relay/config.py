@@ -73,6 +73,10 @@ class Settings(BaseModel):
     takes_burst: _Positive = 30
     takes_per_hour: _Positive = 60
     """Bundles with one-time keys that one account gives out; past it the bundles come without."""
+    evaluations_burst: Annotated[int, Field(ge=100)] = 1000
+    """Numbers that one account may have evaluated at once: an address book, once."""
+    evaluations_per_day: _Positive = 200
+    """And after that. It is what makes trying all numbers hopeless for a member: a country would take thousands of years."""
 
     # -- identity --
     certificate_ttl_s: Annotated[int, Field(gt=0, le=86400)] = 86400

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
+from math import ceil
 from typing import Final, NamedTuple
 
 from relay.database import Database, Queries
-from relay.errors import BadInvite
+from relay.errors import BadInvite, RateLimited
 from relay.frames import to_b64
 from relay.queries import identity as sql
 
@@ -16,6 +17,8 @@ CODE_LENGTH: Final = 24
 # Crockford's base32 in lower case: nothing that a person takes for something else. 24 of them carry 120 bits, so guessing is hopeless and
 # needs no counting of tries.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+EVALUATIONS_A_USE: Final = 3
+"""A newcomer has one number to be evaluated, and may lose an answer."""
 REPLAY_GRACE_S: Final = 86400
 """A registration can be asked for again until this long after its invite expired."""
 
@@ -27,9 +30,10 @@ class Invite(NamedTuple):
     expires_at: int
     uses: int
 
-    def link(self, public_url: str, trust_root: bytes) -> str:
+    def link(self, public_url: str, trust_root: bytes, voprf_public_key: bytes, app_salt: bytes) -> str:
         """What an operator hands out (docs/protocol.md). All of it that matters is in the fragment, which browsers send to nobody."""
-        return f"{public_url.rstrip('/')}/join#c={self.code}&t={to_b64(trust_root)}"
+        fragment = {"c": self.code, "t": to_b64(trust_root), "v": to_b64(voprf_public_key), "s": to_b64(app_salt)}
+        return f"{public_url.rstrip('/')}/join#" + "&".join(f"{key}={value}" for key, value in fragment.items())
 
 
 def hash_of(code: str) -> bytes:
@@ -50,8 +54,10 @@ class Invites:
         self._database = database
         self._wall_clock = wall_clock
 
-    async def mint(self, *, count: int = 1, uses: int = 1, ttl_s: float) -> list[Invite]:
-        """Makes `count` invites of `uses` registrations each, valid for `ttl_s` from now.
+    async def mint(
+        self, *, count: int = 1, uses: int = 1, ttl_s: float, phone_token: bytes | None = None
+    ) -> list[Invite]:
+        """Makes `count` invites of `uses` registrations each, valid for `ttl_s` from now; with `phone_token`, for that number alone.
 
         Raises:
             DatabaseUnavailable: perhaps stored, perhaps not; nobody knows the codes, so nothing is lost by minting again.
@@ -62,7 +68,9 @@ class Invites:
             for _ in range(count)
         ]
         hashes = [hash_of(invite.code) for invite in invites]
-        await self._database.execute(sql.MINT_INVITES, hashes, float(expires_at), uses)
+        await self._database.execute(
+            sql.MINT_INVITES, hashes, float(expires_at), uses, uses * EVALUATIONS_A_USE, phone_token
+        )
         return invites
 
     async def check(self, code: str) -> None:
@@ -75,6 +83,20 @@ class Invites:
         if not await self._database.fetchval(sql.INVITE_IS_KNOWN, hash_of(code), self._wall_clock()):
             raise BadInvite
 
+    async def spend_evaluations(self, code: str, count: int) -> None:
+        """Takes `count` evaluations of the oblivious function from those that come with the invite: all of them or none.
+
+        Raises:
+            BadInvite: there is no such invite.
+            RateLimited: fewer are left. They do not come back; the wait is until the invite has expired.
+            DatabaseUnavailable: perhaps taken, perhaps not.
+        """
+        row = await self._database.fetchrow(sql.SPEND_EVALUATIONS, hash_of(code), count)
+        if row is None:
+            raise BadInvite
+        if not row["spent"]:
+            raise RateLimited(retry_after_s=max(1, ceil(row["expires_at"] - self._wall_clock())))
+
     async def forget_expired(self) -> None:
         """Deletes invites a day after they expired, and what would let their registrations be asked for again."""
         now = self._wall_clock()
@@ -82,11 +104,11 @@ class Invites:
         await self._database.execute(sql.FORGET_REGISTRATIONS, now)
 
 
-async def spend(tx: Queries, code_hash: bytes, now: float) -> None:
+async def spend(tx: Queries, code_hash: bytes, now: float, phone_token: bytes | None) -> None:
     """Takes one use, as part of the caller's transaction.
 
     Raises:
-        BadInvite: unknown, used up or expired.
+        BadInvite: unknown, used up, expired, or bound to another number than that of `phone_token`.
     """
-    if await tx.fetchval(sql.SPEND_INVITE, code_hash, now) is None:
+    if await tx.fetchval(sql.SPEND_INVITE, code_hash, now, phone_token) is None:
         raise BadInvite

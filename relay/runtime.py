@@ -199,7 +199,13 @@ class Runtime:
             ):
                 await nursery.start(run)
             await nursery.start(database.listen, topics.TOPICS, wakeups.notified, wakeups.gap)
-            chores = (signals.sweep, self._services.invites.forget_expired, self._services.accounts.sweep_ended, keep)
+            chores = (
+                signals.sweep,
+                self._services.invites.forget_expired,
+                self._services.accounts.sweep_ended,
+                self._services.limits.forget_full,
+                keep,
+            )
             nursery.start_soon(sweep, chores)
             yield drain
             # Sessions are gone by now. Their last acknowledgements are worth a moment: each one that is lost is a redelivery.

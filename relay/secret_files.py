@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from relay.oprf import OPRF_SEED_BYTES
 from relay.sender_certificates import is_certified, server_certificate
 from relay.xeddsa_signatures import PRIVATE_KEY_BYTES, PUBLIC_KEY_BYTES, make_private_key, public_key_of
 
@@ -30,6 +31,7 @@ _METRICS_TOKEN_LENGTH: Final = 43  # 32 bytes in base64url: it travels in a head
 SERVER_CERTIFICATE: Final = "server_certificate.bin"
 TURN_SHARED: Final = "turn.secret"
 _TURN_SECRET_CHARACTERS: Final = 43  # 32 bytes, base64url: coturn reads its secret as text
+OPRF_SEED: Final = "oprf.seed"
 _MAX_BYTES: Final = 4096
 _GROUP_AND_OTHERS: Final = 0o077
 
@@ -48,6 +50,8 @@ class RelayKeys:
     """Private key that signs sender certificates, 32 bytes."""
     server_certificate: bytes
     """libsignal ServerCertificate: the public server key, signed by the trust root."""
+    oprf_seed: bytes = field(repr=False)
+    """What the key of the oblivious function follows from, 32 bytes. Kept apart from the database, which is worth nothing without it."""
 
 
 def load_keys(directory: Path) -> RelayKeys:
@@ -63,6 +67,8 @@ def load_keys(directory: Path) -> RelayKeys:
     ready_directory(directory)
     trust_root = read_or_make(directory / TRUST_ROOT_PUBLIC, lambda: _public_half(directory), size=PUBLIC_KEY_BYTES)
     server_key = read_or_make(directory / SERVER_KEY, make_private_key, size=PRIVATE_KEY_BYTES)
+    # Before the certificate, whose being there says that this is no first start.
+    oprf_seed = read_or_make(directory / OPRF_SEED, lambda: _new_oprf_seed(directory), size=OPRF_SEED_BYTES)
     certificate = read_or_make(
         directory / SERVER_CERTIFICATE,
         lambda: server_certificate(public_key_of(server_key), _trust_root_here(directory)),
@@ -72,7 +78,16 @@ def load_keys(directory: Path) -> RelayKeys:
             f"{directory / SERVER_CERTIFICATE} does not certify {SERVER_KEY} under {TRUST_ROOT_PUBLIC}: the files come from different "
             "relays or times; restore all three from one backup, or run: relay rotate server-certificate --trust-root FILE"
         )
-    return RelayKeys(trust_root, server_key, certificate)
+    return RelayKeys(trust_root, server_key, certificate, oprf_seed)
+
+
+def _new_oprf_seed(directory: Path) -> bytes:
+    if (directory / SERVER_CERTIFICATE).exists():
+        raise SecretFileError(
+            f"{directory / OPRF_SEED} is missing; restore it from a backup (with a new one nobody is found by number any more, and every "
+            "invite is void)"
+        )
+    return secrets.token_bytes(OPRF_SEED_BYTES)
 
 
 def _public_half(directory: Path) -> bytes:
@@ -115,6 +130,7 @@ def make_keys(directory: Path, trust_root_file: Path) -> None:
         os.fsync(file.fileno())
     read_or_make(directory / TRUST_ROOT_PUBLIC, lambda: public_key_of(trust_root_key))
     read_or_make(directory / SERVER_KEY, lambda: server_key)
+    read_or_make(directory / OPRF_SEED, lambda: _new_oprf_seed(directory), size=OPRF_SEED_BYTES)
     read_or_make(directory / SERVER_CERTIFICATE, lambda: server_certificate(public_key_of(server_key), trust_root_key))
 
 

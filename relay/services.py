@@ -11,9 +11,12 @@ from uuid import UUID
 from relay.accounts import Accounts
 from relay.config import Settings
 from relay.database import Database, DatabaseSettings, open_database
+from relay.discovery import Discovery
 from relay.embedded_postgres import private_postgres
 from relay.invites import Invites
+from relay.oprf import NumberOprf
 from relay.prekeys import Prekeys
+from relay.scarce_limits import Allowance, ScarceLimits
 from relay.schema import apply_schema
 from relay.secret_files import RelayKeys
 from relay.sender_certificates import SenderCertificates
@@ -34,8 +37,12 @@ class Services:
     prekeys: Prekeys
     invites: Invites
     certificates: SenderCertificates
+    discovery: Discovery
+    limits: ScarceLimits
     trust_root: bytes
     """Serialized public key, 33 bytes."""
+    voprf_public_key: bytes
+    """Of the oblivious function, 32 bytes."""
     wall_clock: Callable[[], float]
     """Seconds since 1970."""
     turn: TurnCredentials | None = None
@@ -50,6 +57,10 @@ def identity_services(
     settings: Settings, database: Database, keys: RelayKeys, *, wall_clock: Callable[[], float]
 ) -> Services:
     """Services with the stores of accounts, keys and invites, and hooks that nobody listens to (dataclasses.replace sets them)."""
+    invites = Invites(database, wall_clock=wall_clock)
+    limits = ScarceLimits(database, wall_clock=wall_clock)
+    oprf = NumberOprf(keys.oprf_seed)
+    evaluations = Allowance("evaluations", settings.evaluations_burst, 86400 / settings.evaluations_per_day)
     return Services(
         settings=settings,
         database=database,
@@ -60,11 +71,14 @@ def identity_services(
             takes_burst=settings.takes_burst,
             takes_per_hour=settings.takes_per_hour,
         ),
-        invites=Invites(database, wall_clock=wall_clock),
+        invites=invites,
+        limits=limits,
+        discovery=Discovery(database, oprf, limits, invites, evaluations),
         certificates=SenderCertificates(
             keys.server_key, keys.server_certificate, ttl_s=settings.certificate_ttl_s, wall_clock=wall_clock
         ),
         trust_root=keys.trust_root,
+        voprf_public_key=oprf.public_key,
         wall_clock=wall_clock,
     )
 

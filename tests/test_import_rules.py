@@ -63,6 +63,8 @@ RULES: tuple[Only | Reserved, ...] = (
     # Commands call stores. Nothing calls a command; relay/cli.py finds them by name, and loads nothing itself.
     Only("relay/cli.py", ("click",)),
     Reserved(("relay.commands",), ("relay/commands/*",)),
+    # The relay's process never opens the app salt.
+    Reserved(("relay.app_salt",), ("relay/commands/*",)),
     Reserved(("tests",), ()),
 )
 
@@ -201,6 +203,7 @@ def test_the_rules_are_kept() -> None:
         ("relay/direct_websocket.py", "import hypercorn.trio.run"),
         ("relay/accounts.py", "from quart import request"),
         ("relay/services.py", "from relay.app import app"),
+        ("relay/runtime.py", "from relay.app_salt import load_app_salt"),
         ("relay/cli.py", "from relay.config import Settings"),
         ("relay/accounts.py", "from relay.commands.shared import run"),
         ("relay/commands/invite.py", "from relay.routes.http import Call"),

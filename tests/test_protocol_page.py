@@ -19,6 +19,7 @@ from relay.errors import Ending, Refusal, RelayError
 from relay.frames import Frame, to_b64
 from relay.routes.account import AccountHeld, Registered, Registering
 from relay.routes.anonymous import BundleOut, RelayInfo
+from relay.routes.discovery import Evaluated, Evaluating, Found, LookingUp
 from relay.routes.http import Lane
 from relay.routes.keys import KeysHeld
 from relay.routes.sockets import socket_routes
@@ -66,6 +67,8 @@ def fill(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: fill(one) for key, one in value.items()}
     if isinstance(value, list):
+        if len(value) == 1 and (times := re.match(r"b64\(32\), (\d+) times", str(value[0]))):
+            return [to_b64(n.to_bytes(32, "big")) for n in range(int(times[1]))]
         return [fill(one) for one in value]
     if value == "<uuid>":
         return "8d5fbe44-0f1f-4f66-b3b5-1a1d0c6c7a01"
@@ -166,7 +169,12 @@ def test_the_page_lists_what_is_served() -> None:
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
 def test_each_call_is_as_the_page_says(call: Any) -> None:
     row = calls_of_page()[call.method, call.path]
-    lanes = {Lane.BEARER: "Bearer", Lane.INVITE: "Invite", Lane.ANONYMOUS: None}
+    lanes = {
+        Lane.BEARER: "Bearer",
+        Lane.INVITE: "Invite",
+        Lane.BEARER_OR_INVITE: "Bearer or Invite",
+        Lane.ANONYMOUS: None,
+    }
     assert row.get("authorization") == lanes[call.lane]
     assert (row["lane"] == "HTTP, anonymous lane") is (call.lane is Lane.ANONYMOUS)
     assert int(row["answers"][:3]) == call.status
@@ -182,7 +190,7 @@ def subclasses(base: type[RelayError]) -> set[type[RelayError]]:
 
 def test_error_codes() -> None:
     on_sockets = {errors.PeerGone, errors.SlowReader, errors.BadFrame}
-    told = {int(status): codes(cell) for status, cell in table("HTTP, anonymous lane", "status")}
+    told = {int(status): codes(cell) for status, cell in table("Errors", "status")}
     raised: dict[int, set[str]] = {}
     for error in subclasses(RelayError) - on_sockets:
         raised.setdefault(error.status, set()).add(error.code)
@@ -201,8 +209,12 @@ BODIES: list[tuple[str, int, type[BaseModel]]] = [
     ("Keys", 0, KeysHeld),
     ("Account", 0, AccountHeld),
     ("TURN", 0, TurnCredentialsOut),
+    ("Evaluating numbers", 0, Evaluating),
+    ("Evaluating numbers", 1, Evaluated),
     ("HTTP, anonymous lane", 0, BundleOut),
     ("HTTP, anonymous lane", 1, RelayInfo),
+    ("Looking numbers up", 0, LookingUp),
+    ("Looking numbers up", 1, Found),
 ]
 
 

@@ -13,9 +13,12 @@ import click
 import segno
 import trio
 
-from relay.commands.shared import Duration, json_option, print_json, run, settings_or_stop, stop
+from relay import numbers
+from relay.app_salt import load_app_salt
+from relay.commands.shared import Duration, PhoneNumber, json_option, print_json, run, settings_or_stop, stop
 from relay.config import Settings
 from relay.invites import Invite, Invites
+from relay.oprf import NumberOprf
 from relay.secret_files import load_keys
 from relay.services import open_configured_database
 
@@ -29,25 +32,40 @@ from relay.services import open_configured_database
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the QR code to this file too; several get -1, -2, ... before the suffix.",
 )
+@click.option("--number", type=PhoneNumber(), help="Only this number may register with it (+4915112345678).")
 @json_option
 @click.option("--qr/--no-qr", default=None, help="Print QR codes too.  [default: on a terminal]")
-def invite(count: int, uses: int, expires: int | None, png: Path | None, as_json: bool, qr: bool | None) -> None:
+def invite(
+    count: int,
+    uses: int,
+    expires: int | None,
+    png: Path | None,
+    number: str | None,
+    as_json: bool,
+    qr: bool | None,
+) -> None:
     """Make invites: links by which people register.
 
     A link is shown once. The relay keeps only a hash of its code, so it can be given out, but not looked up again.
     """
     settings = settings_or_stop()
 
-    async def mint() -> tuple[list[Invite], bytes]:
+    async def mint() -> tuple[list[Invite], list[str]]:
         keys = await trio.to_thread.run_sync(load_keys, settings.secrets_directory)
+        app_salt = await trio.to_thread.run_sync(load_app_salt, settings.secrets_directory)
+        oprf = NumberOprf(keys.oprf_seed)
+        phone_token = None if number is None else numbers.phone_token(oprf.output(numbers.phone_hash(app_salt, number)))
         async with open_configured_database(settings) as database:
             invites = Invites(database, wall_clock=time.time)
-            minted = await invites.mint(count=count, uses=uses, ttl_s=expires or settings.invite_ttl_s)
-        return minted, keys.trust_root
+            minted = await invites.mint(
+                count=count, uses=uses, ttl_s=expires or settings.invite_ttl_s, phone_token=phone_token
+            )
+        return minted, [one.link(settings.public_url, keys.trust_root, oprf.public_key, app_salt) for one in minted]
 
-    minted, trust_root = run(mint)
+    if number is not None and (count, uses) != (1, 1):
+        raise click.UsageError("an invite for one number has one use; leave --count and --uses out")
+    minted, links = run(mint)
     _warn_if_nobody_can_follow(settings)
-    links = [one.link(settings.public_url, trust_root) for one in minted]
     pictures = [] if png is None else _write_pictures(png, links)
     if as_json:
         print_json(

@@ -14,6 +14,7 @@ import trio
 from relay.config import ConfigError, Settings, load_settings
 from relay.embedded_postgres import EmbeddedPostgresError
 from relay.errors import DatabaseUnavailable, SchemaMismatch
+from relay.numbers import is_e164
 from relay.secret_files import SecretFileError
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -37,6 +38,18 @@ class Duration(click.ParamType[int]):
         if not 0 < seconds <= _MAX_DURATION_S:
             self.fail("write it like 7d, 12h or 30m, a year at most", param, ctx)
         return seconds
+
+
+class PhoneNumber(click.ParamType[str]):
+    """A phone number with its country code, as E.164 has it; blanks, hyphens and brackets are for people and go."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        number = re.sub(r"[\s().-]", "", str(value))
+        if not is_e164(number):
+            self.fail("write it with its country code, like +4915112345678", param, ctx)
+        return number
 
 
 def settings_or_stop() -> Settings:

@@ -10,10 +10,21 @@ from typing import Final
 
 # -- invites ---------------------------------------------------------------------------------------------------------
 
-# $1 hashes bytea[], $2 expires_at, $3 uses.
+# $1 hashes bytea[], $2 expires_at, $3 uses, $4 evaluations, $5 phone token or null.
 MINT_INVITES: Final = """
-INSERT INTO invites (code_hash, expires_at, uses_left)
-SELECT code_hash, to_timestamp($2::double precision), $3::int FROM unnest($1::bytea[]) AS code_hash
+INSERT INTO invites (code_hash, expires_at, uses_left, evaluations_left, phone_token)
+SELECT code_hash, to_timestamp($2::double precision), $3::int, $4::int, $5::bytea FROM unnest($1::bytea[]) AS code_hash
+"""
+
+# $1 code_hash, $2 how many. No row if there is no such invite, else (spent, expires_at as seconds).
+SPEND_EVALUATIONS: Final = """
+WITH spent AS (
+    UPDATE invites SET evaluations_left = evaluations_left - $2
+    WHERE code_hash = $1 AND evaluations_left >= $2
+    RETURNING 1
+)
+SELECT EXISTS (SELECT FROM spent) AS spent, extract(epoch FROM expires_at)::double precision AS expires_at
+FROM invites WHERE code_hash = $1
 """
 
 # Whether a request that shows this code is worth reading: the code can still be spent, or was, and the answer may be asked for again.
@@ -29,10 +40,11 @@ LOCK_INVITE: Final = """
 SELECT extract(epoch FROM expires_at)::double precision AS expires_at FROM invites WHERE code_hash = $1 FOR UPDATE
 """
 
-# $1 code_hash, $2 now. A row if there was a use left, which is gone now.
+# $1 code_hash, $2 now, $3 phone token or null. A row if there was a use left for that token, which is gone now.
 SPEND_INVITE: Final = """
 UPDATE invites SET uses_left = uses_left - 1
 WHERE code_hash = $1 AND uses_left > 0 AND expires_at > to_timestamp($2::double precision)
+  AND (phone_token IS NULL OR phone_token = $3::bytea)
 RETURNING uses_left
 """
 

@@ -13,7 +13,7 @@ from relay.errors import BadRequest, NoAccess
 from relay.frames import BODY_BYTES, POST_MAX_ENVELOPES, PREKEYS_LOW, PROTOCOL, Malformed, from_b64
 from relay.queries import identity as sql
 from relay.routes.http import Asked, Call, Lane, Message, blueprint_of
-from relay.routes.models import EcPublicKey, KyberPrekey, Prekey, SignedPrekey
+from relay.routes.models import EcPublicKey, Hash, KyberPrekey, Prekey, SignedPrekey
 from relay.services import Services
 
 DISTRIBUTION: Final = "sottovoce-relay"
@@ -34,6 +34,7 @@ class RelayInfo(Message):
     version: str
     protocol: int
     trust_root: EcPublicKey
+    voprf_public_key: Hash
     now: int
     calls: bool
     limits: Limits
@@ -59,6 +60,7 @@ async def tell(services: Services, _asked: Asked[None, None]) -> RelayInfo:
         version=version(DISTRIBUTION),
         protocol=PROTOCOL,
         trust_root=services.trust_root,
+        voprf_public_key=services.voprf_public_key,
         now=int(services.wall_clock()),
         calls=services.turn is not None,
         limits=Limits(

@@ -40,7 +40,13 @@ from relay.errors import (
     Unauthorized,
     Unavailable,
 )
-from relay.routes.identification import authenticate_bearer, authenticate_invite, check_origin, refuse_identified
+from relay.routes.identification import (
+    authenticate_bearer,
+    authenticate_either,
+    authenticate_invite,
+    check_origin,
+    refuse_identified,
+)
 from relay.services import Services
 
 log = logging.getLogger(__name__)
@@ -73,6 +79,7 @@ class Lane(Enum):
 
     BEARER = "bearer"
     INVITE = "invite"
+    BEARER_OR_INVITE = "bearer or invite"
     ANONYMOUS = "anonymous"
 
 
@@ -81,7 +88,7 @@ class Asked(Generic[Caller, Body]):
     """One request, checked and parsed."""
 
     caller: Caller
-    """The account (BEARER), the code of an invite that can be spent or was (INVITE), None (ANONYMOUS)."""
+    """The account (BEARER), the code of an invite that can be spent or was (INVITE), either (BEARER_OR_INVITE), None (ANONYMOUS)."""
     body: Body
     """An instance of the call's request model; None if it has none."""
     path: Mapping[str, UUID]
@@ -111,6 +118,7 @@ class Call:
         of_lane: dict[Lane, tuple[type[RelayError], ...]] = {
             Lane.BEARER: (Unauthorized,),
             Lane.INVITE: (Unauthorized, BadInvite),
+            Lane.BEARER_OR_INVITE: (Unauthorized, BadInvite),
             Lane.ANONYMOUS: (IdentifiedOnAnonymousLane,),
         }
         of_all = (BadRequest, ForeignOrigin, TooLarge, RateLimited, Unavailable, RelayError)
@@ -156,6 +164,8 @@ async def _serve(call: Call, services: Services, path: Mapping[str, UUID]) -> Re
         caller = await authenticate_bearer(_only(headers, "Authorization"), services)
     elif call.lane is Lane.INVITE:
         caller = await authenticate_invite(_only(headers, "Authorization"), services)
+    elif call.lane is Lane.BEARER_OR_INVITE:
+        caller = await authenticate_either(_only(headers, "Authorization"), services)
     raw = await _read_body(call.max_body_bytes)
     body = None if call.request is None else _parse(call.request, raw)
     answer = await call.does(services, Asked(caller, body, path, headers))

@@ -51,6 +51,17 @@ async def authenticate_invite(header_value: str | None, services: Services) -> s
     return code
 
 
+async def authenticate_either(header_value: str | None, services: Services) -> UUID | str:
+    """The account, or the code of the invite, whichever the header carries.
+
+    Raises:
+        Unauthorized, BadInvite, DatabaseUnavailable: as the two above.
+    """
+    if (header_value or "").partition(" ")[0].lower() == "invite":
+        return await authenticate_invite(header_value, services)
+    return await authenticate_bearer(header_value, services)
+
+
 def refuse_identified(headers: Headers) -> None:
     """The rule of the anonymous lane, before anything else is looked at.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,8 @@ def clock() -> Clock:
 @pytest.fixture
 def relay_keys() -> RelayKeys:
     trust_root, server_key = make_private_key(), make_private_key()
-    return RelayKeys(public_key_of(trust_root), server_key, server_certificate(public_key_of(server_key), trust_root))
+    certificate = server_certificate(public_key_of(server_key), trust_root)
+    return RelayKeys(public_key_of(trust_root), server_key, certificate, secrets.token_bytes(32))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -20,7 +21,10 @@ from relay.accounts import Accounts
 from relay.cli import COMMANDS, main
 from relay.config import Settings
 from relay.database import open_database
+from relay.errors import BadInvite
 from relay.frames import from_b64
+from relay.numbers import phone_hash, phone_token
+from relay.oprf import NumberOprf
 from relay.secret_files import load_keys
 from relay.services import open_configured_database
 from tests.identity.members import Member
@@ -52,10 +56,19 @@ async def _relay(*arguments: str, var: Path, **settings: str) -> subprocess.Comp
         )
 
 
-def _parts(link: str) -> tuple[str, str, bytes]:
+class _Link(NamedTuple):
+    address: str
+    code: str
+    trust_root: bytes
+    voprf_public_key: bytes
+    app_salt: bytes
+
+
+def _parts(link: str) -> _Link:
     parts = urlsplit(link)
-    fragment = parse_qs(parts.fragment, strict_parsing=True)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}", fragment["c"][0], from_b64(fragment["t"][0])
+    fragment = {key: values[0] for key, values in parse_qs(parts.fragment, strict_parsing=True).items()}
+    address = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    return _Link(address, fragment["c"], *(from_b64(fragment[key]) for key in "tvs"))
 
 
 async def test_an_invite_is_made_beside_a_running_relay_and_is_good(var: Path) -> None:
@@ -65,12 +78,40 @@ async def test_an_invite_is_made_beside_a_running_relay_and_is_good(var: Path) -
         assert (done.returncode, done.stderr) == (0, b"")
         match = re.search(r"^https://\S+$", done.stdout.decode(), re.MULTILINE)
         assert match is not None
-        address, code, trust_root = _parts(match[0])
-        assert address == f"{PUBLIC_URL}/join"
-        assert trust_root == load_keys(settings.secrets_directory).trust_root
+        link = _parts(match[0])
+        assert link.address == f"{PUBLIC_URL}/join"
+        keys = load_keys(settings.secrets_directory)
+        assert link.trust_root == keys.trust_root
+        assert link.voprf_public_key == NumberOprf(keys.oprf_seed).public_key
+        assert link.app_salt == (settings.secrets_directory / "app_salt.key").read_bytes()
+        assert len(link.app_salt) == 32
         accounts = Accounts(database, wall_clock=time.time)
         for _ in range(2):
-            await accounts.register(code, Member().registration())
+            await accounts.register(link.code, Member().registration())
+
+
+async def test_an_invite_for_one_number_registers_no_other(var: Path) -> None:
+    settings = Settings(var_directory=var)
+    async with open_configured_database(settings) as database:
+        done = await _relay("invite", "--number", "+49 (151) 1234-5678", "--json", var=var)
+        assert (done.returncode, done.stderr) == (0, b"")
+        (listed,) = json.loads(done.stdout)
+        link = _parts(listed["link"])
+        accounts = Accounts(database, wall_clock=time.time)
+        oprf = NumberOprf(load_keys(settings.secrets_directory).oprf_seed)
+        for number in (None, "+4915112345679"):
+            other = None if number is None else phone_token(oprf.output(phone_hash(link.app_salt, number)))
+            with pytest.raises(BadInvite):
+                await accounts.register(link.code, Member(phone_token=other).registration())
+        own = phone_token(oprf.output(phone_hash(link.app_salt, "+4915112345678")))
+        await accounts.register(link.code, Member(phone_token=own).registration())
+        assert b"15112345678" not in done.stdout
+
+
+async def test_an_invite_for_one_number_has_one_use(var: Path) -> None:
+    for wrong in (("--number", "0151 12345678"), ("--number", "+4915112345678", "--uses", "2")):
+        done = await _relay("invite", *wrong, var=var)
+        assert (done.returncode, done.stdout) == (2, b"")
 
 
 async def test_json_lists_every_invite(var: Path, schema_database_url: str) -> None:

@@ -96,6 +96,7 @@ async def test_the_relay_tells_what_it_is(http: Http, services: Services, clock:
         "version": "0.1.0",
         "protocol": 1,
         "trust_root": to_b64(services.trust_root),
+        "voprf_public_key": to_b64(services.voprf_public_key),
         "now": int(clock()),
         "calls": False,
         "limits": {

@@ -26,11 +26,13 @@ async def test_a_code_has_24_characters_and_only_its_hash_is_stored(services: Se
 
 async def test_the_link_keeps_everything_in_the_fragment(services: Services) -> None:
     invite = (await services.invites.mint(ttl_s=60))[0]
-    link = invite.link("https://relay.example/", services.trust_root)
+    link = invite.link("https://relay.example/", services.trust_root, services.voprf_public_key, b"s" * 32)
     address, _, fragment = link.partition("#")
     assert address == "https://relay.example/join"
-    code, trust_root = (part.partition("=")[2] for part in fragment.split("&"))
-    assert (code, from_b64(trust_root)) == (invite.code, services.trust_root)
+    parts = dict(part.split("=") for part in fragment.split("&"))
+    assert parts.pop("c") == invite.code
+    told = {"t": services.trust_root, "v": services.voprf_public_key, "s": b"s" * 32}
+    assert {key: from_b64(value) for key, value in parts.items()} == told
 
 
 async def test_a_code_is_good_until_it_expires(services: Services, clock: Clock) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from relay import secret_files
 from relay.secret_files import (
+    OPRF_SEED,
     SERVER_CERTIFICATE,
     SERVER_KEY,
     TRUST_ROOT,
@@ -38,6 +39,7 @@ def test_what_is_made_is_private_and_found_again(tmp_path: Path) -> None:
     assert load_keys(directory) == keys
     assert directory.stat().st_mode & 0o777 == 0o700
     assert sorted(one.name for one in directory.iterdir()) == [
+        OPRF_SEED,
         SERVER_KEY,
         SERVER_CERTIFICATE,
         TRUST_ROOT,
@@ -45,6 +47,8 @@ def test_what_is_made_is_private_and_found_again(tmp_path: Path) -> None:
     ]
     assert {one.stat().st_mode & 0o777 for one in directory.iterdir()} == {0o600}
     assert keys.server_key.hex() not in repr(keys)
+    assert keys.oprf_seed.hex() not in repr(keys)
+    assert repr(keys.oprf_seed) not in repr(keys)
 
 
 def test_a_loose_umask_changes_nothing(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_who_comes_second_takes_the_key_of_the_first(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(secret_files, "make_private_key", make_late)
     assert load_keys(tmp_path / "secrets") == first[0]
-    assert len(list((tmp_path / "secrets").iterdir())) == 4  # nothing is left lying aside
+    assert len(list((tmp_path / "secrets").iterdir())) == 5  # nothing is left lying aside
 
 
 def test_workers_that_start_together_end_with_one_set_of_keys(tmp_path: Path) -> None:
@@ -183,3 +187,14 @@ def test_a_server_key_is_replaced_under_the_same_trust_root(tmp_path: Path) -> N
     with pytest.raises(SecretFileError, match="another trust root"):
         rotate_server_key(directory, bytes(31) + b"@")
     assert load_keys(directory) == after
+
+
+def test_a_lost_seed_of_the_oblivious_function_is_not_made_anew(tmp_path: Path) -> None:
+    """Members would be found by number no more, and nobody would know why."""
+    directory = tmp_path / "secrets"
+    before = load_keys(directory)
+    (directory / OPRF_SEED).rename(tmp_path / "kept")
+    with pytest.raises(SecretFileError, match=r"oprf\.seed is missing; restore it"):
+        load_keys(directory)
+    (tmp_path / "kept").rename(directory / OPRF_SEED)
+    assert load_keys(directory) == before
