@@ -5,6 +5,7 @@ Exit codes (those with a name are of sysexits.h, so `systemctl status` shows the
     0   done
     1   done, and what was found is not well (`audit`, `doctor`, `check`)
     2   the command line is wrong
+    65  EX_DATAERR: a backup cannot be opened, or does not fit
     66  EX_NOINPUT: what the command is about is not there
     69  EX_UNAVAILABLE: the database does not answer, or the private PostgreSQL cannot be run
     73  EX_CANTCREAT: what the command would write is there already, or cannot be written
@@ -25,9 +26,11 @@ import click
 COMMANDS: Final = {
     "accounts": "Count accounts, or delete one.",
     "audit": "Print every table and column of the live database, what it holds, why, and for how long.",
+    "backup": "Write a backup of members and one of keys, both encrypted.",
     "init": "Make a relay's configuration and keys in a directory.",
     "invite": "Make invites: links by which people register.",
     "panic": "Destroy the mail that waits and the relay's keys. Nothing brings them back.",
+    "restore": "Bring a backup back, or look whether it could be.",
     "rotate": "Replace a secret, after saying what it costs.",
     "stats": "Show accounts, waiting mail, invites and space, in numbers.",
     "turn-check": "Try the TURN server as two phones would, and say what is wrong.",

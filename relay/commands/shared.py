@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
@@ -19,6 +20,7 @@ from relay.secret_files import SecretFileError
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_DURATION_S: Final = 366 * 86400
+MIN_PASSPHRASE: Final = 12
 _Result = TypeVar("_Result")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
@@ -81,7 +83,21 @@ def run(command: Callable[[], Awaitable[_Result]]) -> _Result:
                     "the database does not answer; check database_url (SOTTOVOCE_DATABASE_URL) and that PostgreSQL runs, then try again",
                 )
             case _:
-                raise
+                raise cause from None
+
+
+def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
+    """The first line of the file; asks when there is none."""
+    if file is not None:
+        try:
+            passphrase = file.read_text().partition("\n")[0]
+        except OSError as error:
+            stop(os.EX_NOINPUT, f"{file}: {error.strerror}")
+    else:
+        passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    if len(passphrase) < MIN_PASSPHRASE:
+        stop(2, f"a passphrase has at least {MIN_PASSPHRASE} characters; several words are best")
+    return passphrase
 
 
 def stop(code: int, message: str) -> NoReturn:
