@@ -41,6 +41,8 @@ export interface Evaluation {
 export const MOST_ELEMENTS = 100;
 export const LOOKED_UP_AT_ONCE = 100;
 
+export type ReplacedKeys = Pick<Registration, 'signedPreKey' | 'lastResortKyberPreKey' | 'preKeys' | 'kyberPreKeys'>;
+
 const plain = (key: PublicKeyPart): unknown => ({ id: key.id, public_key: toBase64url(key.publicKey) });
 const signed = (key: SignedPublicKeyPart): unknown => ({
   id: key.id,
@@ -129,6 +131,23 @@ export class IdentifiedApi {
     const json = { elements: elements.map(toBase64url) };
     const answer = expect(await this.#http.request({ method: 'POST', url: `${this.#relayUrl}/v1/discovery/evaluate`, authorization, json }), 200);
     return { evaluated: answer.byteStrings('evaluated', MOST_ELEMENTS, 32), proof: answer.bytes('proof', 64) };
+  }
+
+  /** Instead of all that is there: what another phone uploaded is never handed out again. At most 100 of each one-time kind. */
+  async replaceKeys(authorization: string, keys: ReplacedKeys): Promise<KeyCounts> {
+    const json = {
+      signed_prekey: signed(keys.signedPreKey),
+      last_resort_kyber_prekey: signed(keys.lastResortKyberPreKey),
+      prekeys: keys.preKeys.map(plain),
+      kyber_prekeys: keys.kyberPreKeys.map(signed),
+      replace: true,
+    };
+    return counts(expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/keys`, authorization, json }), 200));
+  }
+
+  /** Everything the relay holds on the account; the live session ends. */
+  async deleteAccount(authorization: string): Promise<void> {
+    expect(await this.#http.request({ method: 'DELETE', url: `${this.#relayUrl}/v1/account`, authorization }), 204);
   }
 
   /** Replaces access hashes (SHA-256 of the keys); what is absent stays. `numberHash: null` closes the account to strangers. */

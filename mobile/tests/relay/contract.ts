@@ -289,6 +289,18 @@ export function relayContract(name: string, relay: () => RelayUnderTest): void {
       expect((await older.ended()).code).toBe(4409);
     });
 
+    test('a deleted account is gone: its session ends, its token and its keys open nothing', async () => {
+      const one = await member();
+      const open = await mailbox(one);
+      await drain(open);
+      const gone = await call(url('/v1/account'), 'DELETE', { Authorization: one.authorization });
+      expect([gone.status, gone.text]).toEqual([204, '']);
+      expect((await open.ended()).code).toBe(4401);
+      expect((await call(url('/v1/account'), 'DELETE', { Authorization: one.authorization })).status).toBe(401);
+      const taken = await call(url(`/v1/prekeys/${one.account}/take`), 'POST', { 'Access-Key': one.access });
+      expect([taken.status, taken.body['code']]).toEqual([401, 'no_access']);
+    });
+
     test('a broken frame ends the session with 4400', async () => {
       const one = await member();
       const wrong: (string | Buffer)[] = [

@@ -243,6 +243,8 @@ export class FakeRelay {
         return [200, { name: 'sottovoce', version: '0', protocol: 1, trust_root: this.trustRoot, now: this.now(), limits: {} }];
       case 'POST /v1/accounts':
         return [201, { account_id: this.#register(request, JSON.parse(text)) }];
+      case 'DELETE /v1/account':
+        return [204, this.#delete(this.#bearer(request))];
       case 'PUT /v1/account/access':
         return [204, this.#access(this.#bearer(request), JSON.parse(text))];
       case 'POST /v1/discovery/evaluate':
@@ -321,6 +323,12 @@ export class FakeRelay {
     this.#accounts.set(account.id, account);
     this.#invites.set(code, account.id);
     return account.id;
+  }
+
+  #delete(account: FakeAccount): Json {
+    account.session?.socket.close(4401);
+    this.#accounts.delete(account.id);
+    return {};
   }
 
   #access(account: FakeAccount, value: unknown): Json {
