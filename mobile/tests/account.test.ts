@@ -66,7 +66,7 @@ describe('joining', () => {
     const invite = relay.invite();
     const wrong = invite.replace(parseInvite(invite).code, 'x'.repeat(24));
     await expect(client.client.join(wrong, 'Ada')).rejects.toMatchObject({ code: 'bad_invite' });
-    const before = await client.client.store.account();
+    const before = await client.client.store.account.get();
     await client.client.join(invite, 'Ada');
     const { identityKey } = await client.client.account();
     expect(identityKey).toEqual(before?.identityKey);
@@ -77,7 +77,7 @@ describe('joining', () => {
     const client = await open();
     await expect(client.client.join('hello', 'Ada')).rejects.toBeInstanceOf(CannotDo);
     await expect(client.client.join(relay.invite(), '  ')).rejects.toMatchObject({ code: 'bad_name' });
-    expect(await client.client.store.account()).toBeNull();
+    expect(await client.client.store.account.get()).toBeNull();
     expect(relay.log.requests).toEqual([]);
   });
 
@@ -88,7 +88,7 @@ describe('joining', () => {
       expect(keys).toHaveLength(100);
       expect(new Set(keys.map(({ id }) => id)).size).toBe(100);
     }
-    expect((await client.client.store.preKeys('kyber')).length).toBe(100);
+    expect((await client.client.store.keys.preKeys('kyber')).length).toBe(100);
   });
 });
 
@@ -106,7 +106,7 @@ describe('prekeys', () => {
       ['kyber', held.kyber],
     ] as const) {
       expect(new Set(keys.map(({ id }) => id)).size).toBe(30);
-      for (const { id } of keys) expect(await ada.client.store.preKey(kind, id)).not.toBeNull();
+      for (const { id } of keys) expect(await ada.client.store.keys.preKey(kind, id)).not.toBeNull();
     }
   });
 
@@ -136,7 +136,7 @@ describe('prekeys', () => {
     expect(one).toHaveLength(25);
     expect(two).toHaveLength(10);
     expect(two.filter((id) => one.includes(id))).toEqual([]);
-    for (const id of [...one, ...two]) expect(await ada.client.store.preKey('ec', id)).not.toBeNull();
+    for (const id of [...one, ...two]) expect(await ada.client.store.keys.preKey('ec', id)).not.toBeNull();
     expect(secret).toHaveLength(32);
     lane.close();
   });
@@ -160,13 +160,13 @@ describe('the own certificate', () => {
     const [ada, bob, eve] = [await member('Ada'), await member('Bob'), await member('Eve')];
     for (const other of [bob, eve]) await ada.client.addContact(await other.client.card());
     for (let i = 0; i < 3; i += 1) for (const to of ['Bob', 'Eve']) await ada.client.send(to, `${i}`);
-    await until('sent', async () => (await ada.client.store.counts()).sent === 6);
+    await until('sent', async () => (await ada.client.store.messages.counts()).sent === 6);
     expect(fetches()).toBe(1);
     await ada.close();
     opened.splice(opened.indexOf(ada), 1);
     const again = await open(ada.directory);
     await again.client.send('Bob', 'more');
-    await until('sent', async () => (await again.client.store.counts()).sent === 7);
+    await until('sent', async () => (await again.client.store.messages.counts()).sent === 7);
     expect(fetches()).toBe(1);
   });
 
@@ -176,7 +176,7 @@ describe('the own certificate', () => {
     await ada.client.addContact(await bob.client.card());
     for (const text of ['one', 'two']) {
       await ada.client.send('Bob', text);
-      await until('sent', async () => (await ada.client.store.outboxPeers()).length === 0);
+      await until('sent', async () => (await ada.client.store.outbox.peers()).length === 0);
     }
     expect(fetches()).toBe(2);
   });

@@ -39,8 +39,8 @@ test('both write first, at once', () =>
     }
     await until('all', async () => (await ada.texts()).length === 4 && (await bob.texts()).length === 4);
     expect(await bob.texts()).toEqual(['a0', 'a1', 'a2', 'a3']);
-    expect((await bob.client.store.counts()).undecryptable).toBe(0);
-    expect((await ada.client.store.counts()).undecryptable).toBe(0);
+    expect((await bob.client.store.messages.counts()).undecryptable).toBe(0);
+    expect((await ada.client.store.messages.counts()).undecryptable).toBe(0);
   }));
 
 test('a post whose answer is lost goes again under the same id with the same bytes, and is read once', () =>
@@ -49,7 +49,7 @@ test('a post whose answer is lost goes again under the same id with the same byt
     relay.faults.loseNextPosts = 1;
     await bob.client.start({ receive: true });
     await ada.client.send('Bob', 'once');
-    await until('the second try is answered', async () => (await ada.client.store.counts()).sent === 1);
+    await until('the second try is answered', async () => (await ada.client.store.messages.counts()).sent === 1);
     expect(relay.log.posts).toHaveLength(2);
     const [one, two] = relay.log.posts;
     expect({ ...two, session: 0 }).toEqual({ ...one, session: 0 });
@@ -118,10 +118,10 @@ test('no_access is shown, and a new contact link lets the message go', () =>
     const wrong = card.replace(/&k=[^&]*/, `&k=${Buffer.alloc(16).toString('base64url')}`);
     await ada.client.addContact(wrong);
     await ada.client.send('Bob', 'at last');
-    await until('it is blocked', async () => (await ada.client.store.messages())[0]?.state === 'blocked');
-    expect((await ada.client.store.messages())[0]).toMatchObject({ state: 'blocked', reason: 'no_access' });
+    await until('it is blocked', async () => (await ada.client.store.messages.all())[0]?.state === 'blocked');
+    expect((await ada.client.store.messages.all())[0]).toMatchObject({ state: 'blocked', reason: 'no_access' });
     await ada.client.addContact(card);
-    await until('it is sent', async () => (await ada.client.store.messages())[0]?.state === 'sent');
+    await until('it is sent', async () => (await ada.client.store.messages.all())[0]?.state === 'sent');
     await bob.client.start({ receive: true });
     await until('Bob reads it', async () => (await bob.texts()).length === 1);
   }));
@@ -133,8 +133,11 @@ test('a relay that gives out another identity key than the contact link is not w
     const [bobs, eves] = [relay.account((await bob.client.account()).accountId), relay.account((await eve.client.account()).accountId)];
     Object.assign(bobs, { identityKey: eves.identityKey, signed: eves.signed, prekeys: eves.prekeys, kyber: eves.kyber });
     await ada.client.send('Bob', 'secret');
-    await until('it is blocked', async () => (await ada.client.store.messages())[0]?.state === 'blocked');
-    expect((await ada.client.store.messages())[0]?.reason).toBe('identity_changed');
+    await until('it is blocked', async () => (await ada.client.store.messages.all())[0]?.state === 'blocked');
+    expect((await ada.client.store.messages.all()).map(({ kind, reason }) => [kind, reason])).toEqual([
+      ['text', 'identity_unconfirmed'],
+      ['identity_changed', null],
+    ]);
     expect(relay.log.posts).toHaveLength(0);
     await eve.close();
     removeDirectory(eve.directory);
@@ -151,11 +154,11 @@ test('a message that cannot be decrypted becomes a visible row, is acknowledged,
     const [waiting] = relay.account(accountId).mailbox;
     if (waiting) waiting.body = `${waiting.body.slice(0, 400)}${waiting.body[400] === 'A' ? 'B' : 'A'}${waiting.body.slice(401)}`;
     await bob.client.start({ receive: true });
-    await until('a row shows it', async () => (await bob.client.store.counts()).undecryptable === 1);
+    await until('a row shows it', async () => (await bob.client.store.messages.counts()).undecryptable === 1);
     await ada.client.send('Bob', 'fine');
     await until('the next is read', async () => (await bob.texts()).at(-1) === 'fine');
     await until('both are acknowledged', () => mailboxes() === 0);
-    const rows = await bob.client.store.messages();
+    const rows = await bob.client.store.messages.all();
     expect(rows.filter(({ kind }) => kind === 'undecryptable')).toMatchObject([{ peer: null, text: null, reason: 'not_for_me' }]);
   }));
 
@@ -172,7 +175,7 @@ test('a certificate of another root, or one that had expired when the envelope a
     if (late) late.at += 2 * 86_400;
     await bob.client.start({ receive: true });
     await until('the second is read', async () => (await bob.texts()).at(-1) === 'from now');
-    expect((await bob.client.store.messages()).filter(({ kind }) => kind === 'undecryptable')).toMatchObject([{ peer: null, reason: 'bad_certificate' }]);
+    expect((await bob.client.store.messages.all()).filter(({ kind }) => kind === 'undecryptable')).toMatchObject([{ peer: null, reason: 'bad_certificate' }]);
   }));
 
 test('the two lanes use different connections, and each recipient a post session of its own', () =>
@@ -180,7 +183,7 @@ test('the two lanes use different connections, and each recipient a post session
     const carol = await TestClient.join(relay.invite(), 'Carol');
     for (const card of [await bob.client.card(), await carol.client.card()]) await ada.client.addContact(card);
     for (let i = 0; i < 3; i += 1) for (const to of ['Bob', 'Carol']) await ada.client.send(to, `${i}`);
-    await until('all have left', async () => (await ada.client.store.counts()).sent === 6);
+    await until('all have left', async () => (await ada.client.store.messages.counts()).sent === 6);
     const recipients = new Map<number, Set<string>>();
     for (const { session, to } of relay.log.posts) recipients.set(session, (recipients.get(session) ?? new Set()).add(to));
     expect([...recipients.values()].every((set) => set.size === 1)).toBe(true);

@@ -111,7 +111,7 @@ describe('joining with a number', () => {
         return directory;
       },
       async (client: Client) => {
-        const done = (await client.store.account())?.accountId; // killed after the last step: there is nothing left to do
+        const done = (await client.store.account.get())?.accountId; // killed after the last step: there is nothing left to do
         if (!done) await client.join(invite, 'Ada', undefined, numberOf(invites.size));
       },
       async (directory) => {

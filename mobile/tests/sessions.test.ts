@@ -44,6 +44,10 @@ describe('mailbox session', () => {
         if (envelope.id === failAt) throw new Error('disk full');
         stored.push(envelope.id);
       },
+      receiveSignal: async (signal) => {
+        if (signal.id === failAt) throw new Error('disk full');
+        stored.push(signal.id);
+      },
       onEvent: (event) => events.push(event),
     });
     connection.start();
@@ -135,14 +139,35 @@ describe('mailbox session', () => {
     expect(second.sent).toEqual([{ type: 'ack', ids: [id(1), id(2)] }]);
   });
 
-  test('ping is answered with the same number; signals are acknowledged', async () => {
+  test('ping is answered with the same number', () => {
     sockets.last.hello();
     sockets.last.says({ type: 'ping', n: 7 });
+    expect(sockets.last.sent).toEqual([{ type: 'pong', n: 7 }]);
+  });
+
+  test('signals are settled after everything that waited, then at once, and acknowledged', async () => {
+    const signal = (n: number) => ({ type: 'signal', id: id(n), body: '', ttl_s: 9 });
+    sockets.last.hello();
+    sockets.last.says(signal(9));
+    sockets.last.says(deliver(1));
+    await settle();
+    expect(stored).toEqual([id(1)]); // it might ring for a call that the mail says is over
+    sockets.last.says({ type: 'drained' });
+    sockets.last.says(signal(10));
+    await settle();
+    expect(stored).toEqual([id(1), id(9), id(10)]);
+    expect(sockets.last.sent).toEqual([1, 9, 10].map((n) => ({ type: 'ack', ids: [id(n)] })));
+  });
+
+  test('a signal that could not be stored is not acknowledged, and the session goes on', async () => {
+    failAt = id(9);
+    sockets.last.hello();
+    sockets.last.says({ type: 'drained' });
     sockets.last.says({ type: 'signal', id: id(9), body: '', ttl_s: 9 });
-    expect(sockets.last.sent).toEqual([
-      { type: 'pong', n: 7 },
-      { type: 'ack', ids: [id(9)] },
-    ]);
+    sockets.last.says(deliver(1));
+    await settle();
+    expect(sockets.last.sent).toEqual([{ type: 'ack', ids: [id(1)] }]);
+    expect(sockets.last.closedWith).toBeNull();
   });
 
   test('a relay that falls silent is given up after its own ping and answer times', async () => {

@@ -1,4 +1,4 @@
-/** Bytes, ids, padding, frames, contents and links, mostly by properties. */
+/** Bytes, ids, padding, frames and links, mostly by properties. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
@@ -8,7 +8,6 @@ import { parseContactLink, parseInvite, writeContactLink } from '../src/core/lin
 import { BODY_SIZES, pad, unpad } from '../src/core/padding.ts';
 import { preKeyIds } from '../src/core/prekey_message.ts';
 import { envelopeId, isUuid, timeOf, uuid4 } from '../src/core/uuid.ts';
-import { encodeText, parseContent } from '../src/core/wire/content.ts';
 import { ackFrames, LIMITS, parseMailboxFrame, parsePostFrame, postFrames } from '../src/core/wire/frames.ts';
 import { systemRandom } from '../src/node/machine.ts';
 
@@ -203,37 +202,6 @@ describe('frames', () => {
   test('acks are 1 to 256 ids a frame', () => {
     expect(ackFrames([])).toEqual([]);
     expect(ackFrames(Array(513).fill(id)).map((frame) => (JSON.parse(frame) as { ids: string[] }).ids.length)).toEqual([256, 256, 1]);
-  });
-});
-
-describe('contents', () => {
-  const profile = { name: 'Ada', contactAccessKey: new Uint8Array(16).fill(3) };
-
-  test('a text and its profile come back as they were', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), fc.boolean(), (text, first) => {
-        const content = parseContent(encodeText(id, 7, text, first ? profile : null));
-        expect(content).toEqual({ id, sentAt: 7, profile: first ? profile : null, kind: 'text', text });
-      }),
-    );
-  });
-
-  test('kinds and versions that are not known yet are told apart from broken ones', () => {
-    const content = (fields: object): Uint8Array => toUtf8(JSON.stringify({ v: 1, id, sent_at: 1, ...fields }));
-    expect(parseContent(content({ kind: 'dance' })).kind).toBe('unknown');
-    expect(parseContent(content({ v: 2, kind: 'text' })).kind).toBe('unknown');
-    expect(parseContent(content({ kind: 'profile', name: 'Ada', contact_access_key: 'A'.repeat(22) }))).toMatchObject({ kind: 'profile', profile: { name: 'Ada' } });
-    expect(() => parseContent(content({ kind: 'text' }))).toThrow(Malformed);
-    expect(() => parseContent(Uint8Array.of(0xff))).toThrow(Malformed);
-    fc.assert(
-      fc.property(anyBytes, (bytes) => {
-        expect(() => parseContent(bytes)).toThrow(Malformed);
-      }),
-    );
-  });
-
-  test('a text that would not fit an envelope is refused before it is queued', () => {
-    expect(() => encodeText(id, 1, 'x'.repeat(61_000), null)).toThrow('in parts');
   });
 });
 

@@ -1,3 +1,4 @@
+import { shownName } from '../core/client.ts';
 import type { SendingEvent } from '../core/sending.ts';
 import { CannotDo } from '../core/errors.ts';
 import { messageLine, messageObject } from './output.ts';
@@ -52,7 +53,7 @@ export const add: Command = async ({ args: [link = ''], data, out }) => {
   const { client, close } = await openClient(data, WRITING);
   try {
     const contact = await client.addContact(link);
-    out.result(`added ${contact.name ?? contact.account}`, { event: 'added', account: contact.account, name: contact.name });
+    out.result(`added ${shownName(contact) ?? contact.account}`, { event: 'added', account: contact.account, name: shownName(contact) });
     return EXIT.ok;
   } finally {
     await close();
@@ -100,7 +101,7 @@ export const history: Command = async ({ args: [who = ''], data, out }) => {
   try {
     const contact = await client.findContact(who);
     for (const message of await client.history(contact.account)) {
-      out.result(messageLine(message, contact.name ?? contact.account), messageObject(message, contact.name));
+      out.result(messageLine(message, shownName(contact) ?? contact.account), messageObject(message, shownName(contact)));
     }
     return EXIT.ok;
   } finally {
@@ -112,21 +113,21 @@ export const status: Command = async ({ data, out }) => {
   const { client, close } = await openClient(data, READ_ONLY);
   try {
     const account = await client.account();
-    const contacts = await client.store.contacts();
-    const counts = await client.store.counts();
-    const unattributed = (await client.store.messages()).filter(({ peer }) => peer === null).length;
+    const contacts = await client.store.people.all();
+    const counts = await client.store.messages.counts();
+    const unattributed = (await client.store.messages.all()).filter(({ peer }) => peer === null).length;
     const lines = [
       `${account.name}, account ${account.accountId} at ${account.relayUrl}`,
       `received ${counts.received}, sent ${counts.sent}, waiting to be sent ${counts.waiting}, blocked or failed ${counts.blocked}`,
       `could not be decrypted ${counts.undecryptable}, of which from nobody known ${unattributed}`,
-      ...contacts.map(({ name, account: id, accessKey }) => `contact ${name ?? '(no name)'}  ${id}${accessKey ? '' : '  (cannot be written to yet)'}`),
+      ...contacts.map((contact) => `contact ${shownName(contact) ?? '(no name)'}  ${contact.account}${contact.accessKey ? '' : '  (cannot be written to yet)'}`),
     ];
     out.result(lines.join('\n'), {
       account: account.accountId,
       name: account.name,
       relay: account.relayUrl,
       ...counts,
-      contacts: contacts.map(({ name, account: id, accessKey }) => ({ account: id, name, can_be_written_to: accessKey !== null })),
+      contacts: contacts.map((contact) => ({ account: contact.account, name: shownName(contact), can_be_written_to: contact.accessKey !== null })),
     });
     return EXIT.ok;
   } finally {
@@ -147,7 +148,8 @@ export function explain(reason: string): string {
   const words: Readonly<Record<string, string>> = {
     no_access: 'no such account, or their access key has changed: ask for their contact link again and add it',
     no_access_key: 'they have not told how to write to them: ask for their contact link and add it',
-    identity_changed: 'the relay gives another identity key than the contact link: compare in person before trusting either',
+    identity_unconfirmed: 'their identity key is not the one known before: compare in person before trusting it',
+    blocked: 'you have blocked them',
     bad_bundle: 'the relay gave keys that are not signed by this contact',
   };
   return words[reason] ?? reason;

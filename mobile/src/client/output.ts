@@ -1,4 +1,4 @@
-import type { Contact, Message } from '../core/storage/rows.ts';
+import type { Message } from '../core/storage/messages.ts';
 
 /** Results on standard output, remarks on standard error, so that the one can be piped. */
 export class Output {
@@ -24,15 +24,20 @@ function printable(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-export function nameOf(contact: Contact | undefined, account: string | null): string {
-  return contact?.name ?? account ?? 'unknown sender';
-}
+const NOTES = {
+  deleted: 'deleted',
+  session_reset: 'a new session was begun',
+  identity_changed: 'their identity key changed',
+  timer: 'disappearing messages were switched',
+  call: 'a call',
+} as const;
 
 export function messageLine(message: Omit<Message, 'seq'>, name: string): string {
   const time = new Date((message.arrivedAt ?? message.sentAt) * 1000).toISOString().replace('.000Z', 'Z');
   if (message.kind === 'undecryptable') return `${time}  ${name}: [a message that could not be decrypted: ${message.reason ?? 'unknown'}]`;
+  if (message.kind !== 'text') return `${time}  ${name}: [${NOTES[message.kind]}]`;
   const who = message.direction === 'out' ? `to ${name}` : name;
-  const state = message.direction === 'in' || message.state === 'sent' ? '' : ` [${message.state}${message.reason ? `: ${message.reason}` : ''}]`;
+  const state = message.direction === 'in' || ['sent', 'delivered', 'read'].includes(message.state) ? '' : ` [${message.state}${message.reason ? `: ${message.reason}` : ''}]`;
   return `${time}  ${who}: ${message.text ?? ''}${state}`;
 }
 

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 
+import { shownName } from '../core/client.ts';
 import type { Client, ClientEvent } from '../core/client.ts';
 import { SottovoceError } from '../core/errors.ts';
 import { Reader } from '../core/wire/reader.ts';
@@ -21,7 +22,7 @@ export async function watch({ data, flags, out }: Invocation): Promise<number> {
   let drained = false;
   const refs = new Map<string, unknown>();
   const endIfDone = async (client: Client): Promise<void> => {
-    if (untilDrained && drained && (await client.store.outboxPeers()).length === 0) end(EXIT.ok);
+    if (untilDrained && drained && (await client.store.outbox.peers()).length === 0) end(EXIT.ok);
   };
 
   const { client, close } = await openClient(data, { create: false, exclusive: true }, (event) => {
@@ -61,23 +62,19 @@ export async function watch({ data, flags, out }: Invocation): Promise<number> {
 
 function print(event: ClientEvent, out: Output, refs: Map<string, unknown>): void {
   switch (event.kind) {
-    case 'received': {
-      const { received } = event;
-      if (received.kind === 'message') {
-        const { contact, message } = received;
-        out.result(messageLine(message, contact.name ?? contact.account), { event: 'message', ...messageObject(message, contact.name) });
-      } else if (received.kind === 'undecryptable') {
-        out.result(`a message from ${received.peer ?? 'an unknown sender'} could not be decrypted (${received.reason})`, {
-          event: 'undecryptable',
-          id: event.envelope,
-          account: received.peer,
-          reason: received.reason,
-        });
-      }
+    case 'message':
+      out.result(messageLine(event.message, event.name ?? event.peer), { event: 'message', ...messageObject(event.message, event.name) });
       return;
-    }
+    case 'undecryptable':
+      out.result(`a message from ${event.peer ?? 'an unknown sender'} could not be decrypted (${event.reason})`, {
+        event: 'undecryptable',
+        account: event.peer,
+        reason: event.reason,
+      });
+      return;
     case 'sending': {
-      const { contentId, peer, state, reason } = event.sending;
+      const { contentId, contentKind, peer, state, reason } = event.sending;
+      if (contentKind !== 'text') return;
       const ref = refs.get(contentId);
       refs.delete(contentId);
       out.result(state === 'sent' ? `sent to ${peer}` : `${state} to ${peer}: ${explain(reason ?? '')}`, {
@@ -106,6 +103,8 @@ function print(event: ClientEvent, out: Output, refs: Map<string, unknown>): voi
     }
     case 'trouble':
       out.remark(event.what);
+      return;
+    default: // told to screens
   }
 }
 
@@ -130,7 +129,7 @@ async function command(client: Client, line: string, out: Output, refs: Map<stri
       out.result('queued', { event: 'queued', id, ...(ref !== undefined && { ref }) });
     } else if (object.has('add')) {
       const contact = await client.addContact(object.object('add').text('link'));
-      out.result(`added ${contact.name ?? contact.account}`, { event: 'added', account: contact.account, name: contact.name, ...(ref !== undefined && { ref }) });
+      out.result(`added ${shownName(contact) ?? contact.account}`, { event: 'added', account: contact.account, name: shownName(contact), ...(ref !== undefined && { ref }) });
     } else if (object.has('stop')) stop();
     else throw new SottovoceError('usage', 'a command is {"send": …}, {"add": …} or {"stop": true}');
   } catch (error) {

@@ -41,7 +41,7 @@ export async function changeAccess(deps: AccessKeyDeps, change: AccessChange): P
 
 /** Carries out what is planned; without a plan it asks nobody. Answers the contact access key that counts. */
 export async function finishAccessChange({ store, discovery, api }: AccessKeyDeps): Promise<Uint8Array> {
-  const account = await store.account();
+  const account = await store.account.get();
   if (!account?.accountId) throw new CannotDo('not_joined', 'there is no account here yet: join with an invite first');
   const planned = await discovery.accessChange();
   if (!planned) return account.contactAccessKey;

@@ -34,7 +34,7 @@ export class SenderCertificates {
 
   /** @throws NotTrusted `foreign_certificate`, RelayUnreachable, RelayRefused */
   async current(): Promise<OwnCertificate> {
-    const account = await this.#store.account();
+    const account = await this.#store.account.get();
     const now = this.#time.nowS();
     const held =
       account?.certificate && account.certificateExpiresAt !== null
@@ -53,7 +53,7 @@ export class SenderCertificates {
   }
 
   async #fetch(): Promise<OwnCertificate> {
-    const account = await this.#store.account();
+    const account = await this.#store.account.get();
     if (!account?.accountId) throw new NotTrusted('not_joined', 'no account yet');
     const certificate = await this.#api.senderCertificate(bearer(account.accountId, account.secret));
     const wrong = (): NotTrusted =>
@@ -66,7 +66,7 @@ export class SenderCertificates {
     } catch (error) {
       throw error instanceof EngineError ? wrong() : error;
     }
-    await this.#store.write([this.#store.saveCertificate(certificate, expiresAt)]);
+    await this.#store.write([this.#store.account.saveCertificate(certificate, expiresAt)]);
     return { certificate, expiresAt };
   }
 }

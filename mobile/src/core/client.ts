@@ -1,33 +1,40 @@
-/** The client as a person meets it: an account, contacts, messages, and a connection that is on or off. */
+/** What runs: an account, the outbox, the mailbox session, and everything that is due. Screens see it through app.ts. */
 import { changeAccess } from './access_keys.ts';
 import type { AccessChange, AccessKeyDeps } from './access_keys.ts';
+import { sameBytes } from './bytes.ts';
 import { SenderCertificates } from './certificates.ts';
+import { ownText } from './composing.ts';
 import { discover } from './discovery/discovery.ts';
 import type { BookEntry, DiscoveryProgress, DiscoveryResult, DiscoverySettings } from './discovery/discovery.ts';
 import { isE164 } from './discovery/numbers.ts';
+import { Due } from './due.ts';
+import { Encryptor } from './encrypting.ts';
 import type { SignalEngine } from './engine.ts';
 import { CannotDo, NotTrusted } from './errors.ts';
+import type { CoreEvent } from './handlers/handler.ts';
 import { parseContactLink, parseInvite, writeContactLink } from './links.ts';
 import { MailboxConnection } from './mailbox_connection.ts';
 import type { MailboxEvent } from './mailbox_connection.ts';
 import type { AnonymousHttp, AnonymousSockets, Clock, Database, IdentifiedHttp, IdentifiedSockets, Random } from './ports.ts';
+import { PostConnections } from './post_connections.ts';
 import { refillPreKeys } from './prekeys.ts';
 import { KeyedQueue } from './queue.ts';
 import { Receiver } from './receiving.ts';
-import type { Received } from './receiving.ts';
+import type { Settled } from './receiving.ts';
 import { register } from './registration.ts';
 import type { RegistrationStep } from './registration.ts';
 import { AnonymousApi, bearer, IdentifiedApi, socketUrl } from './relay_api.ts';
 import { RelayTime } from './relay_time.ts';
 import { Sender } from './sending.ts';
 import type { SendingEvent } from './sending.ts';
+import { SignalSender } from './signals.ts';
+import type { Account } from './storage/account.ts';
 import { DiscoveryStore } from './storage/discovery_store.ts';
-import type { Account, Contact, Message } from './storage/rows.ts';
+import type { Message } from './storage/messages.ts';
+import type { Contact } from './storage/people.ts';
 import { openSchema } from './storage/schema.ts';
 import { Store } from './storage/store.ts';
 import { isUuid } from './uuid.ts';
-import type { DeliveredEnvelope } from './wire/frames.ts';
-import { sameBytes } from './bytes.ts';
 
 export interface Machine {
   readonly database: Database;
@@ -42,7 +49,7 @@ export interface Machine {
 }
 
 export type ClientEvent =
-  | { readonly kind: 'received'; readonly envelope: string; readonly received: Received }
+  | CoreEvent
   | { readonly kind: 'sending'; readonly sending: SendingEvent }
   | { readonly kind: 'connection'; readonly connection: MailboxEvent }
   | { readonly kind: 'trouble'; readonly what: string };
@@ -53,26 +60,35 @@ export interface DiscoverOptions {
   readonly stopped?: () => boolean;
 }
 
-type Joined = Account & { readonly accountId: string };
+export type Joined = Account & { readonly accountId: string };
 
-interface Running {
+/** What exists only with an account. */
+export interface Running {
   readonly account: Joined;
+  readonly time: RelayTime;
+  readonly queue: KeyedQueue;
+  readonly api: IdentifiedApi;
+  readonly anonymousApi: AnonymousApi;
+  readonly encryptor: Encryptor;
   readonly sender: Sender;
+  readonly signals: SignalSender;
+  readonly receiver: Receiver;
   readonly mailbox: MailboxConnection;
-  refilling: Promise<void> | null;
+  readonly due: Due;
 }
 
 export class Client {
-  readonly #machine: Machine;
-  readonly #store: Store;
-  readonly #discovery: DiscoveryStore;
+  readonly machine: Machine;
+  readonly store: Store;
+  readonly discovery: DiscoveryStore;
   readonly #onEvent: (event: ClientEvent) => void;
   #running: Running | null = null;
+  #refilling: Promise<void> | null = null;
 
   private constructor(machine: Machine, onEvent: (event: ClientEvent) => void) {
-    this.#machine = machine;
-    this.#store = new Store(machine.database);
-    this.#discovery = new DiscoveryStore(machine.database);
+    this.machine = machine;
+    this.store = new Store(machine.database);
+    this.discovery = new DiscoveryStore(machine.database);
     this.#onEvent = onEvent;
   }
 
@@ -82,20 +98,12 @@ export class Client {
     return new Client(machine, onEvent);
   }
 
-  get store(): Store {
-    return this.#store;
-  }
-
-  get discovery(): DiscoveryStore {
-    return this.#discovery;
-  }
-
   /** May be repeated after any failure. `number` is E.164 and does not leave. @throws what `register` throws, CannotDo `bad_link` */
   async join(inviteLink: string, name: string, onStep?: (step: RegistrationStep) => void, number: string | null = null): Promise<Account> {
-    const { engine, clock, random, identified, preKeys } = this.#machine;
+    const { engine, clock, random, identified, preKeys } = this.machine;
     const deps = {
-      store: this.#store,
-      discovery: this.#discovery,
+      store: this.store,
+      discovery: this.discovery,
       engine,
       clock,
       random,
@@ -112,20 +120,20 @@ export class Client {
   }
 
   async #accessKeys(): Promise<AccessKeyDeps> {
-    const { random, identified } = this.#machine;
+    const { random, identified } = this.machine;
     const { relayUrl } = await this.account();
-    return { store: this.#store, discovery: this.#discovery, random, api: new IdentifiedApi(identified.http, relayUrl) };
+    return { store: this.store, discovery: this.discovery, random, api: new IdentifiedApi(identified.http, relayUrl) };
   }
 
   /** Which of these numbers are members; they become contacts. See discovery/discovery.ts. @throws CannotDo `no_discovery`, `bad_number` */
   async discover(book: readonly BookEntry[], options: DiscoverOptions = {}): Promise<DiscoveryResult> {
-    const { random, clock, identified, anonymous } = this.#machine;
+    const { random, clock, identified, anonymous } = this.machine;
     const account = await this.account();
-    const keys = await this.#discovery.keys();
+    const keys = await this.discovery.keys();
     if (!keys) throw new CannotDo('no_discovery', 'the invite that made this account carried no keys for phone numbers: ask the operator');
     return discover(
       {
-        store: this.#discovery,
+        store: this.discovery,
         identified: new IdentifiedApi(identified.http, account.relayUrl),
         anonymous: new AnonymousApi(anonymous.http, account.relayUrl),
         random,
@@ -142,7 +150,7 @@ export class Client {
 
   /** @throws CannotDo `not_joined` */
   async account(): Promise<Joined> {
-    const account = await this.#store.account();
+    const account = await this.store.account.get();
     if (!account) throw new CannotDo('not_joined', 'there is no account here yet: join with an invite first');
     const { accountId } = account;
     if (accountId === null) throw new CannotDo('not_joined', 'joining was begun but not answered: join again with the same invite');
@@ -160,25 +168,32 @@ export class Client {
     const card = parseContactLink(link);
     const { accountId } = await this.account();
     if (card.account === accountId) throw new CannotDo('own_card', 'this is your own contact link: give it to somebody else');
-    const known = await this.#store.contact(card.account);
+    const known = await this.store.people.get(card.account);
     if (known?.identityKey && !sameBytes(known.identityKey, card.identityKey)) {
       throw new NotTrusted('identity_changed', 'this link names another identity key than the one known for this contact: compare in person before trusting either');
     }
     const { account, name, identityKey, accessKey } = card;
-    await this.#store.write([
-      this.#store.saveContact({ account, name: name ?? known?.name ?? null, identityKey, accessKey }),
-      ...this.#store.outboxUnblock(account),
+    await this.store.write([
+      this.store.people.save({ account, name: name ?? known?.name ?? null, identityKey, accessKey, pinned: true, request: false }),
+      ...this.store.outbox.unblock(account),
     ]);
     this.#running?.sender.wake(account);
-    return (await this.#store.contact(account)) ?? { ...card, answered: false };
+    return this.contact(account);
+  }
+
+  /** @throws CannotDo `no_contact` */
+  async contact(account: string): Promise<Contact> {
+    const contact = await this.store.people.get(account);
+    if (!contact) throw new CannotDo('no_contact', 'no contact has this account id: add their contact link first');
+    return contact;
   }
 
   /** By account id, by a number that was discovered, or by name if only one contact bears it. @throws CannotDo `no_contact`, `many_contacts` */
   async findContact(nameOrAccount: string): Promise<Contact> {
-    const contacts = await this.#store.contacts();
+    const contacts = await this.store.people.all();
     const wanted = nameOrAccount.trim();
-    const byNumber = isE164(wanted) ? ((await this.#discovery.byNumber(wanted))?.account ?? null) : null;
-    const found = contacts.filter((contact) => contact.account === (byNumber ?? wanted.toLowerCase()) || contact.name === wanted);
+    const byNumber = isE164(wanted) ? ((await this.discovery.byNumber(wanted))?.account ?? null) : null;
+    const found = contacts.filter((contact) => contact.account === (byNumber ?? wanted.toLowerCase()) || shownName(contact) === wanted);
     const [only] = found;
     if (!only) {
       throw new CannotDo('no_contact', isUuid(wanted) ? 'no contact has this account id: add their contact link first' : `no contact is called "${wanted}": add their contact link first`);
@@ -190,12 +205,17 @@ export class Client {
   /** Queues a text on disk and answers its content id. Works without a connection. @throws CannotDo, SottovoceError `too_long` */
   async send(to: string, text: string): Promise<string> {
     const contact = await this.findContact(to);
-    return (await this.#prepare()).sender.send(contact.account, text);
+    const { sender } = await this.running();
+    const { timerS = 0 } = (await this.store.conversations.get(contact.account)) ?? {};
+    const content = sender.content({ kind: 'text', text, quote: null, timerS });
+    await sender.queue(contact.account, content, { statements: [ownText(this.store, contact.account, content)], about: content.id });
+    return content.id;
   }
 
   /** Goes on with the outbox; with `receive` also keeps the mailbox session. */
   async start(options: { readonly receive: boolean }): Promise<void> {
-    const running = await this.#prepare();
+    const running = await this.running();
+    running.due.start();
     if (options.receive) running.mailbox.start();
     await running.sender.resume();
   }
@@ -205,34 +225,63 @@ export class Client {
     const running = this.#running;
     if (!running) return;
     await running.mailbox.stop();
+    await running.due.stop();
     await running.sender.stop();
-    await running.refilling;
+    await this.#refilling;
     this.#running = null;
   }
 
-  async #prepare(): Promise<Running> {
+  /** Something that comes due by time was just written. */
+  lookAtWhatIsDue(): void {
+    this.#running?.due.look();
+  }
+
+  /** @throws CannotDo `not_joined` */
+  async running(): Promise<Running> {
     if (this.#running) return this.#running;
     const account = await this.account();
-    if (this.#running) return this.#running; // another caller was faster
-    const { engine, clock, random, identified, anonymous } = this.#machine;
-    const store = this.#store;
+    this.#running ??= this.#assemble(account); // another caller may have been faster
+    return this.#running;
+  }
+
+  #assemble(account: Joined): Running {
+    const { engine, clock, random, identified, anonymous } = this.machine;
+    const { store } = this;
     const time = new RelayTime(clock);
     const queue = new KeyedQueue();
     const api = new IdentifiedApi(identified.http, account.relayUrl);
-    const receiver = new Receiver({ store, engine, queue, time, account });
-    const sender = new Sender({
+    const anonymousApi = new AnonymousApi(anonymous.http, account.relayUrl);
+    const certificates = new SenderCertificates({ store, engine, api, time });
+    const receiver = new Receiver({ store, engine, queue, time, random, account });
+    const encryptor = new Encryptor({
       store,
       engine,
       queue,
       time,
+      random,
+      api: anonymousApi,
+      certificates,
+      account,
+      onIdentityChanged: (peer) => this.#tell({ kind: 'contact', peer }, { kind: 'conversation', peer }),
+    });
+    const connections = new PostConnections({ sockets: anonymous.sockets, clock, time, url: socketUrl(account.relayUrl, '/v1/post') });
+    const sender = new Sender({
+      store,
+      encryptor,
+      connections,
+      time,
       clock,
       random,
-      account,
-      api: new AnonymousApi(anonymous.http, account.relayUrl),
-      sockets: anonymous.sockets,
-      certificates: new SenderCertificates({ store, engine, api, time }),
-      onEvent: (sending) => this.#onEvent({ kind: 'sending', sending }),
-      onTrouble: (what) => this.#onEvent({ kind: 'trouble', what }),
+      onEvent: (sending) => this.#tell({ kind: 'sending', sending }),
+      onTrouble: (what) => this.#tell({ kind: 'trouble', what }),
+    });
+    const due = new Due({
+      store,
+      clock,
+      time,
+      sender,
+      onChange: (peer) => this.#tell({ kind: 'conversation', peer }),
+      onTrouble: (what) => this.#tell({ kind: 'trouble', what }),
     });
     const mailbox = new MailboxConnection({
       sockets: identified.sockets,
@@ -241,43 +290,50 @@ export class Client {
       time,
       url: socketUrl(account.relayUrl, '/v1/mailbox'),
       authorization: bearer(account.accountId, account.secret),
-      receive: (envelope) => this.#receive(receiver, sender, envelope),
+      receive: async ({ id, at, body }) => this.#settled(sender, await receiver.receive(body, { lane: 'mail', id, at })),
+      receiveSignal: async ({ id, body }) => this.#settled(sender, await receiver.receive(body, { lane: 'signal', id, at: time.nowS() })),
       onEvent: (event) => this.#connection(event, api),
     });
-    this.#running = { account, sender, mailbox, refilling: null };
-    return this.#running;
+    const signals = new SignalSender({ store, encryptor, connections });
+    return { account, time, queue, api, anonymousApi, encryptor, sender, signals, receiver, mailbox, due };
   }
 
-  async #receive(receiver: Receiver, sender: Sender, envelope: DeliveredEnvelope): Promise<void> {
-    const received = await receiver.receive(envelope);
-    // Whoever wrote may have told the key that our own messages were waiting for.
-    if (received.kind === 'message' && received.message.peer) sender.wake(received.message.peer);
-    else if (received.kind === 'silent') await sender.resume();
-    this.#onEvent({ kind: 'received', envelope: envelope.id, received });
+  #settled(sender: Sender, { events, wake }: Settled): void {
+    if (wake !== null) sender.wake(wake);
+    if (events.some(({ kind }) => kind === 'message')) this.lookAtWhatIsDue(); // a receipt may be owed
+    this.#tell(...events);
+  }
+
+  #tell(...events: readonly ClientEvent[]): void {
+    for (const event of events) this.#onEvent(event);
   }
 
   #connection(event: MailboxEvent, api: IdentifiedApi): void {
     if (event.kind === 'prekeys_low') this.#refill(api);
-    this.#onEvent({ kind: 'connection', connection: event });
+    this.#tell({ kind: 'connection', connection: event });
   }
 
   #refill(api: IdentifiedApi): void {
-    const running = this.#running;
-    if (!running || running.refilling) return;
-    const { engine, clock, preKeys } = this.#machine;
-    running.refilling = refillPreKeys({ store: this.#store, engine, clock, api }, preKeys)
+    if (this.#refilling) return;
+    const { engine, clock, preKeys } = this.machine;
+    this.#refilling = refillPreKeys({ store: this.store, engine, clock, api }, preKeys)
       .then(
         () => undefined,
         // The relay says `prekeys_low` again at the next connection.
-        (error: unknown) => this.#onEvent({ kind: 'trouble', what: `prekeys were not topped up: ${error instanceof Error ? error.message : 'unknown'}` }),
+        (error: unknown) => this.#tell({ kind: 'trouble', what: `prekeys were not topped up: ${error instanceof Error ? error.message : 'unknown'}` }),
       )
       .finally(() => {
-        running.refilling = null;
+        this.#refilling = null;
       });
   }
 
   /** In the order they became known here. */
   async history(nameOrAccount: string): Promise<readonly Message[]> {
-    return this.#store.messages((await this.findContact(nameOrAccount)).account);
+    return this.store.messages.all((await this.findContact(nameOrAccount)).account);
   }
+}
+
+/** The member's own choice, else the name they gave themselves. */
+export function shownName(contact: Pick<Contact, 'name' | 'profileName'>): string | null {
+  return contact.name ?? contact.profileName;
 }

@@ -5,7 +5,7 @@ import type { RelayTime } from './relay_time.ts';
 import { runSession } from './session.ts';
 import type { Session } from './session.ts';
 import { ackFrames, parseMailboxFrame } from './wire/frames.ts';
-import type { DeliveredEnvelope, MailboxFrame } from './wire/frames.ts';
+import type { DeliveredEnvelope, DeliveredSignal, MailboxFrame } from './wire/frames.ts';
 
 export type MailboxEvent =
   | { readonly kind: 'live' }
@@ -26,6 +26,8 @@ export interface MailboxDeps {
   readonly authorization: string;
   /** Settles one envelope on disk. Rejects when this machine failed: nothing is acknowledged then. */
   readonly receive: (envelope: DeliveredEnvelope) => Promise<void>;
+  /** Settles one signal on disk; as for `receive`. */
+  readonly receiveSignal: (signal: DeliveredSignal) => Promise<void>;
   readonly onEvent: (event: MailboxEvent) => void;
 }
 
@@ -33,13 +35,20 @@ export interface MailboxDeps {
 const ACK_AT = 64;
 
 /** Each piece remembers the session it came on: only that one may be told that it is done. */
-type Work = { readonly session: Session } & ({ readonly kind: 'envelope'; readonly envelope: DeliveredEnvelope } | { readonly kind: 'drained' });
+type Work = { readonly session: Session } & (
+  | { readonly kind: 'envelope'; readonly envelope: DeliveredEnvelope }
+  | { readonly kind: 'signal'; readonly signal: DeliveredSignal }
+  | { readonly kind: 'drained' }
+);
 
 /** The one mailbox session: envelopes are settled one after the other, in order of arrival, and acknowledged after that. */
 export class MailboxConnection {
   readonly #deps: MailboxDeps;
   #session: Session | null = null;
   #work: Work[] = [];
+  /** Signals that came before `drained`. */
+  #early: Work[] = [];
+  #caughtUp = false;
   #working: Promise<void> | null = null;
   #attempt = 0;
   #running = false;
@@ -67,6 +76,8 @@ export class MailboxConnection {
 
   #connect(): void {
     const { sockets, clock, url, authorization, onEvent } = this.#deps;
+    this.#early = [];
+    this.#caughtUp = false;
     const session: Session = runSession<MailboxFrame>((listener) => sockets.open(url, authorization, listener), parseMailboxFrame, clock, {
       hello: (hello) => {
         this.#deps.time.learn(hello.now);
@@ -87,11 +98,13 @@ export class MailboxConnection {
         break;
       case 'drained':
         this.#attempt = 0; // a session that got this far was a good one
-        this.#work.push({ session, kind: 'drained' });
+        this.#work.push({ session, kind: 'drained' }, ...this.#early);
+        this.#caughtUp = true;
+        this.#early = [];
         break;
       case 'signal':
-        // Calls are not built yet: a signal dies with its minute, whether or not anybody looks at it.
-        for (const ack of ackFrames([frame.id])) session.send(ack);
+        // Before everything that waited is read, a call could ring that was over long ago.
+        (this.#caughtUp ? this.#work : this.#early).push({ session, kind: 'signal', signal: frame });
         break;
       case 'prekeys_low':
       case 'mailbox_was_full':
@@ -109,6 +122,10 @@ export class MailboxConnection {
       const { session } = work;
       if (work.kind === 'drained') {
         this.#deps.onEvent({ kind: 'drained' });
+        continue;
+      }
+      if (work.kind === 'signal') {
+        await this.#settleSignal(session, work.signal);
         continue;
       }
       const done: string[] = [];
@@ -130,6 +147,16 @@ export class MailboxConnection {
     this.#working = null;
   }
 
+  async #settleSignal(session: Session, signal: DeliveredSignal): Promise<void> {
+    try {
+      await this.#deps.receiveSignal(signal);
+      for (const ack of ackFrames([signal.id])) session.send(ack);
+    } catch (error) {
+      // Not acknowledged, so it comes again as long as it is worth something; the session and the mail on it are fine.
+      this.#deps.onEvent({ kind: 'trouble', what: `a signal could not be stored: ${error instanceof Error ? error.message : 'unknown'}` });
+    }
+  }
+
   /** The next envelope of the same session, to be acknowledged in one frame with those before it. */
   #nextOf(session: Session, done: number): Work | undefined {
     const next = this.#work[0];
@@ -140,6 +167,8 @@ export class MailboxConnection {
     if (this.#session !== session && this.#session !== null) return;
     this.#session = null;
     this.#work = []; // not acknowledged, so it comes again
+    this.#early = [];
+    this.#caughtUp = false;
     if (!this.#running) return;
     const { clock, random, onEvent } = this.#deps;
     const next = afterEnding(ending, this.#attempt, (random.bytes(1)[0] ?? 0) / 255);

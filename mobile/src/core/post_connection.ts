@@ -2,7 +2,7 @@ import type { AnonymousSockets, Clock, SocketEnding } from './ports.ts';
 import type { RelayTime } from './relay_time.ts';
 import { runSession } from './session.ts';
 import type { Session } from './session.ts';
-import { parsePostFrame, postFrames } from './wire/frames.ts';
+import { parsePostFrame, postFrames, signalFrame } from './wire/frames.ts';
 import type { PostedEnvelope, PostFrame } from './wire/frames.ts';
 
 export type PostAnswer =
@@ -44,13 +44,23 @@ export class PostConnection {
 
   /** Never rejects. The answers are in the order of the envelopes. */
   post(envelopes: readonly PostedEnvelope[]): Promise<readonly PostAnswer[]> {
+    return this.#submit(envelopes, postFrames(envelopes));
+  }
+
+  /** Never rejects. Not durable: gone after `ttlS` seconds, or when the relay dies. */
+  async signal(signal: PostedEnvelope, ttlS: number): Promise<PostAnswer> {
+    const [answer] = await this.#submit([signal], [signalFrame(signal, ttlS)]);
+    return answer ?? { kind: 'lost', ending: 1006 };
+  }
+
+  #submit(envelopes: readonly PostedEnvelope[], frames: readonly string[]): Promise<readonly PostAnswer[]> {
     const answers = envelopes.map(
       ({ id }) =>
         new Promise<PostAnswer>((resolve) => {
           this.#waiting.set(id, { settle: resolve });
         }),
     );
-    this.#toSend.push(...postFrames(envelopes));
+    this.#toSend.push(...frames);
     this.#cancelIdle();
     if (!this.#session) this.#open();
     else if (this.#greeted) this.#flush();

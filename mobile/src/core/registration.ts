@@ -11,7 +11,8 @@ import type { Clock, Random, Statement } from './ports.ts';
 import { withInvite } from './relay_api.ts';
 import type { IdentifiedApi, SignedPublicKeyPart } from './relay_api.ts';
 import type { DiscoveryStore } from './storage/discovery_store.ts';
-import type { Account, StoredPreKey } from './storage/rows.ts';
+import type { Account } from './storage/account.ts';
+import type { StoredPreKey } from './storage/keys.ts';
 import type { Store } from './storage/store.ts';
 import { LONGEST_NAME } from './wire/content.ts';
 
@@ -43,13 +44,13 @@ export async function register(deps: RegistrationDeps, invite: Invite, name: str
   if (wantedNumber !== null && !invite.discovery) {
     throw new CannotDo('no_discovery', 'this invite carries no keys for phone numbers: join without a number, or ask the operator for a new invite');
   }
-  let account = await store.account();
+  let account = await store.account.get();
   if (account?.accountId) throw new CannotDo('already_joined', 'this data directory belongs to an account already: choose another one for a new account');
   if (account === null) {
     onStep?.('keys');
     await store.write([...(await newAccount(deps, invite, name)), ...(await numberRows(deps, invite, wantedNumber))]);
   } else {
-    const invited = store.useInvite(invite.relayUrl, invite.trustRoot, invite.code, checkedName(name));
+    const invited = store.account.useInvite(invite.relayUrl, invite.trustRoot, invite.code, checkedName(name));
     await store.write([invited, ...(await numberRows(deps, invite, wantedNumber))]);
   }
   account = await stored(store);
@@ -57,7 +58,7 @@ export async function register(deps: RegistrationDeps, invite: Invite, name: str
   const secrets = await ownNumber(deps, api, invite);
   onStep?.('request');
   const accountId = await submit(api, account, store, secrets);
-  await store.write([store.registered(accountId)]);
+  await store.write([store.account.registered(accountId)]);
   onStep?.('registered');
   return stored(store);
 }
@@ -69,7 +70,7 @@ function checkedName(name: string): string {
 }
 
 async function stored(store: Store): Promise<Account> {
-  const account = await store.account();
+  const account = await store.account.get();
   if (!account) throw new CannotDo('not_joined', 'there is no account here yet: join with an invite first');
   return account;
 }
@@ -96,6 +97,7 @@ async function ownNumber({ discovery, random, clock, onStep }: RegistrationDeps,
 async function newAccount(deps: RegistrationDeps, invite: Invite, name: string): Promise<readonly Statement[]> {
   const { store, engine, random, clock, preKeys: count = 100 } = deps;
   const now = clock.now();
+  const since = Math.floor(now / 1000);
   const { identity, publicKey } = await engine.generateIdentity();
   const signed = await engine.generateSignedPreKey(identity, 1, now);
   const [lastResort] = await engine.generateKyberPreKeys(identity, 1, 1, now);
@@ -104,7 +106,7 @@ async function newAccount(deps: RegistrationDeps, invite: Invite, name: string):
   const kyberPreKeys = await engine.generateKyberPreKeys(identity, 2, count, now);
   const [high = 0, low = 0] = random.bytes(2);
   return [
-    store.createAccount({
+    store.account.create({
       relayUrl: invite.relayUrl,
       trustRoot: invite.trustRoot,
       inviteCode: invite.code,
@@ -117,10 +119,10 @@ async function newAccount(deps: RegistrationDeps, invite: Invite, name: string):
       contactAccessKey: random.bytes(16),
       nextKeyId: 2 + count,
     }),
-    store.addPreKey({ ...signed, kind: 'signed' }),
-    store.addPreKey({ ...lastResort, kind: 'kyber_last_resort' }),
-    ...preKeys.map((key) => store.addPreKey({ ...key, kind: 'ec', signature: null })),
-    ...kyberPreKeys.map((key) => store.addPreKey({ ...key, kind: 'kyber' })),
+    store.keys.addPreKey({ ...signed, kind: 'signed' }, 'current', since),
+    store.keys.addPreKey({ ...lastResort, kind: 'kyber_last_resort' }, 'current', since),
+    ...preKeys.map((key) => store.keys.addPreKey({ ...key, kind: 'ec', signature: null }, 'current', since)),
+    ...kyberPreKeys.map((key) => store.keys.addPreKey({ ...key, kind: 'kyber' }, 'current', since)),
   ];
 }
 
@@ -130,8 +132,8 @@ export function signedPart(key: StoredPreKey | undefined): SignedPublicKeyPart {
 }
 
 async function submit(api: IdentifiedApi, account: Account, store: Store, number: NumberSecrets | null): Promise<string> {
-  const [signed] = await store.preKeys('signed');
-  const [lastResort] = await store.preKeys('kyber_last_resort');
+  const [signed] = await store.keys.preKeys('signed');
+  const [lastResort] = await store.keys.preKeys('kyber_last_resort');
   try {
     return await api.register(account.inviteCode, {
       tokenHash: sha256(account.secret),
@@ -140,8 +142,8 @@ async function submit(api: IdentifiedApi, account: Account, store: Store, number
       registrationId: account.registrationId,
       signedPreKey: signedPart(signed),
       lastResortKyberPreKey: signedPart(lastResort),
-      preKeys: await store.preKeys('ec'),
-      kyberPreKeys: (await store.preKeys('kyber')).map(signedPart),
+      preKeys: await store.keys.preKeys('ec'),
+      kyberPreKeys: (await store.keys.preKeys('kyber')).map(signedPart),
       contactAccessHash: sha256(account.contactAccessKey),
       numberAccessHash: number && sha256(number.accessKey),
       phoneToken: number && number.phoneToken,

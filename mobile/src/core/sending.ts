@@ -1,25 +1,22 @@
-import { sameBytes } from './bytes.ts';
 import { backoffMs } from './backoff.ts';
-import type { SenderCertificates } from './certificates.ts';
-import { EngineError } from './engine.ts';
-import type { PeerState, PreKeyBundle, SignalEngine } from './engine.ts';
+import { accessKeyOf, Blocked } from './encrypting.ts';
+import type { Encryptor } from './encrypting.ts';
 import { RelayRefused, RelayUnreachable, SottovoceError } from './errors.ts';
 import { decide, isFresh } from './outbox.ts';
-import { pad } from './padding.ts';
-import type { AnonymousSockets, Clock, Random, Statement } from './ports.ts';
-import { PostConnection } from './post_connection.ts';
-import type { KeyedQueue } from './queue.ts';
-import { socketUrl } from './relay_api.ts';
-import type { AnonymousApi } from './relay_api.ts';
+import type { Clock, Random, Statement } from './ports.ts';
+import type { PostConnections } from './post_connections.ts';
 import type { RelayTime } from './relay_time.ts';
-import type { Account, Contact, MessageState, OutboxItem } from './storage/rows.ts';
+import type { MessageState } from './storage/messages.ts';
+import type { OutboxItem } from './storage/outbox.ts';
 import type { Store } from './storage/store.ts';
-import { encodeText } from './wire/content.ts';
+import { encodeContent, parseContent } from './wire/content.ts';
+import type { Bodies, Content, ContentOf, Kind } from './wire/content.ts';
 import { LIMITS } from './wire/frames.ts';
-import { envelopeId, timeOf, uuid4 } from './uuid.ts';
+import { timeOf, uuid4 } from './uuid.ts';
 
 export interface SendingEvent {
   readonly contentId: string;
+  readonly contentKind: Kind;
   readonly peer: string;
   readonly state: Extract<MessageState, 'sent' | 'blocked' | 'failed'>;
   readonly reason: string | null;
@@ -27,24 +24,16 @@ export interface SendingEvent {
 
 export interface SendingDeps {
   readonly store: Store;
-  readonly engine: SignalEngine;
-  readonly queue: KeyedQueue;
+  readonly encryptor: Encryptor;
+  readonly connections: PostConnections;
   readonly time: RelayTime;
   readonly clock: Clock;
   readonly random: Random;
-  readonly api: AnonymousApi;
-  readonly sockets: AnonymousSockets;
-  readonly certificates: SenderCertificates;
-  readonly account: Account & { readonly accountId: string };
   readonly onEvent: (event: SendingEvent) => void;
   readonly onTrouble: (what: string) => void;
 }
 
-/** A message cannot go on by itself; the code becomes the message's reason. */
-class Blocked extends SottovoceError {}
-
 interface Runner {
-  readonly connection: PostConnection;
   busy: Promise<void> | null;
   /** Level-triggered: something may have changed while busy. */
   again: boolean;
@@ -53,8 +42,16 @@ interface Runner {
   cancelRetry: () => void;
 }
 
+/** What is queued with a content, in one transaction with it. */
+export interface Along {
+  /** Before the outbox row: the message that a person sees, for instance. */
+  readonly statements?: readonly Statement[];
+  /** The message it is, or is about: when that goes before this left, so does this. */
+  readonly about?: string;
+}
+
 /**
- * The outbox: what `send` queued is encrypted, sealed and posted, one conversation independent of the other. Each step is
+ * The outbox: what `queue` took is encrypted, sealed and posted, one conversation independent of the other. Each step is
  * on disk before the next begins, so after a crash it goes on where it was, with the same bytes under the same id.
  */
 export class Sender {
@@ -66,23 +63,26 @@ export class Sender {
     this.#deps = deps;
   }
 
-  /** Queues a text durably and answers its content id. It leaves when the network allows. @throws SottovoceError `too_long` */
-  async send(peer: string, text: string): Promise<string> {
-    const { store, random, time } = this.#deps;
-    const contentId = uuid4(random);
-    const sentAt = time.nowS();
-    encodeText(contentId, sentAt, text, this.#profile()); // refuses now what would never fit
-    await store.write([
-      store.addMessage({ contentId, peer, direction: 'out', kind: 'text', text, sentAt, arrivedAt: null, state: 'queued', reason: null }),
-      store.addToOutbox(peer, contentId),
-    ]);
+  /** A content of our own, made now. */
+  content<K extends Kind>(body: { readonly kind: K } & Bodies[K]): ContentOf<K> {
+    const { random, time } = this.#deps;
+    return { id: uuid4(random), sentAt: time.nowS(), profile: null, resent: null, ...body };
+  }
+
+  /** Queues durably; it leaves when the network allows. @throws SottovoceError `too_long` */
+  async queue(peer: string, content: Content, along: Along = {}): Promise<void> {
+    await this.#deps.store.write([...(along.statements ?? []), this.queueStatement(peer, content, along.about)]);
     this.wake(peer);
-    return contentId;
+  }
+
+  /** For a unit of work of somebody else, who calls `wake` after it. @throws SottovoceError `too_long` */
+  queueStatement(peer: string, content: Content, about?: string): Statement {
+    return this.#deps.store.outbox.add({ peer, contentId: content.id, kind: content.kind, content: encodeContent(content), about: about ?? null });
   }
 
   /** Starts on everything that waits. */
   async resume(): Promise<void> {
-    for (const peer of await this.#deps.store.outboxPeers()) this.wake(peer);
+    for (const peer of await this.#deps.store.outbox.peers()) this.wake(peer);
   }
 
   /** Looks at what waits for this peer: now, or as soon as what is under way is done. */
@@ -90,9 +90,7 @@ export class Sender {
     if (!this.#running) return;
     let runner = this.#runners.get(peer);
     if (!runner) {
-      const { sockets, clock, time, account } = this.#deps;
-      const connection = new PostConnection({ sockets, clock, time, url: socketUrl(account.relayUrl, '/v1/post') });
-      runner = { connection, busy: null, again: false, failures: 0, cancelRetry: () => undefined };
+      runner = { busy: null, again: false, failures: 0, cancelRetry: () => undefined };
       this.#runners.set(peer, runner);
     }
     const mine = runner;
@@ -102,10 +100,8 @@ export class Sender {
 
   async stop(): Promise<void> {
     this.#running = false;
-    for (const runner of this.#runners.values()) {
-      runner.cancelRetry();
-      runner.connection.close();
-    }
+    for (const runner of this.#runners.values()) runner.cancelRetry();
+    this.#deps.connections.close();
     await Promise.all([...this.#runners.values()].map((runner) => runner.busy));
   }
 
@@ -126,7 +122,7 @@ export class Sender {
         runner.failures += 1;
         waitS = error instanceof RelayRefused ? Math.max(error.retryAfterS ?? 0, backoff) : backoff;
       }
-      if (waitS !== null) {
+      if (waitS !== null && this.#running) {
         runner.cancelRetry = this.#deps.clock.after(waitS * 1000, () => this.wake(peer));
       }
     }
@@ -136,169 +132,118 @@ export class Sender {
   /** One batch through all the steps. Answers the seconds until the next pass is due, null when nothing waits. */
   async #pass(peer: string, runner: Runner): Promise<number | null> {
     const { store, time } = this.#deps;
-    const waiting = await store.outbox(peer, LIMITS.postEnvelopes);
-    const [first] = waiting;
-    if (!first) return null;
     const now = time.nowS();
-    if (first.notBefore > now) return first.notBefore - now; // later messages do not overtake
-    const items = first.attempts > 0 ? [first] : waiting; // nor do they while it is being tried again
-    const ready: OutboxItem[] = [];
-    for (const item of items) {
-      const sealed = await this.#prepare(item);
-      if (sealed) ready.push(sealed);
+    const waiting = await store.outbox.waiting(peer, LIMITS.postEnvelopes, now);
+    const [first] = waiting;
+    if (!first) {
+      const due = await store.outbox.nextUrgent(peer);
+      return due === null ? null : Math.max(1, due - now);
     }
-    if (ready.length > 0) await this.#post(peer, runner, ready);
+    if (first.notBefore > now) return first.notBefore - now; // later messages do not overtake
+    // Nor do they while it is being tried again; and behind a new session everything is encrypted anew.
+    const items = first.attempts > 0 || first.kind === 'session_reset' ? [first] : waiting;
+    const sealed = await this.#seal(await this.#encrypt(items));
+    if (sealed.length > 0) await this.#post(peer, sealed);
     runner.again = true; // more may wait than one batch holds
     return null;
   }
 
-  async #prepare(item: OutboxItem): Promise<OutboxItem | null> {
-    try {
-      const encrypted = item.stage === 'queued' ? await this.#encrypt(item) : item;
-      return await this.#seal(encrypted);
-    } catch (error) {
-      if (!(error instanceof Blocked)) throw error;
-      await this.#finish(item, 'blocked', error.code);
-      return null;
-    }
-  }
-
-  /** Session and ciphertext in one transaction, before anything leaves. */
-  async #encrypt(item: OutboxItem): Promise<OutboxItem> {
-    const { store, queue } = this.#deps;
-    // The bundle is fetched outside the queue: a slow relay must not hold up what arrives from this peer.
-    let bundle = (await store.session(item.peer)) ? null : await this.#takeBundle(item.peer);
-    for (;;) {
+  /** Session and ciphertext in one transaction each. What cannot go on by itself drops out. */
+  async #encrypt(items: readonly OutboxItem[]): Promise<readonly OutboxItem[]> {
+    const ready: OutboxItem[] = [];
+    for (const item of items) {
+      if (item.stage !== 'queued') {
+        ready.push(item);
+        continue;
+      }
+      const { store, encryptor } = this.#deps;
+      const content = parseContent(item.content);
+      if (content.kind === 'unknown') throw new SottovoceError('database', 'an outbox row of no known kind');
       try {
-        return await queue.run(item.peer, () => this.#encryptNow(item, bundle));
+        const reset = content.kind === 'session_reset';
+        const encrypted = await encryptor.encrypt(item.peer, content, {
+          session: reset ? 'renew' : 'keep',
+          also: ({ messageType, ciphertext, peerIdentity }) => [
+            ...(reset ? [store.outbox.encryptAgain(item.peer)] : []),
+            store.outbox.encrypted(item.id, messageType, ciphertext, peerIdentity),
+          ],
+        });
+        ready.push({ ...item, stage: 'encrypted', ...encrypted });
       } catch (error) {
-        if (!(error instanceof EngineError) || error.code !== 'no_session' || bundle) throw error;
-        bundle = await this.#takeBundle(item.peer); // the session there was has gone stale
+        if (!(error instanceof Blocked)) throw error;
+        await this.#finish([{ item, state: 'blocked', reason: error.code }]);
+        break; // what follows would be blocked for the same reason, and must not overtake: the next pass judges it
       }
     }
-  }
-
-  async #encryptNow(item: OutboxItem, bundle: PreKeyBundle | null): Promise<OutboxItem> {
-    const { store, engine, time, account } = this.#deps;
-    const contact = await store.contact(item.peer);
-    let peer: PeerState = {
-      localAccount: account.accountId,
-      identity: account.identity,
-      registrationId: account.registrationId,
-      peerAccount: item.peer,
-      session: await store.session(item.peer),
-      peerIdentity: contact?.identityKey ?? null,
-    };
-    const profile = contact?.answered ? null : this.#profile();
-    const plaintext = encodeText(item.contentId, item.sentAt, item.text, profile);
-    let message = peer.session && (await this.#encryptUnlessStale(peer, plaintext));
-    if (!message) {
-      if (!bundle) throw new EngineError('no_session', 'the session has gone stale');
-      peer = { ...peer, ...(await this.#begin(peer, bundle)) };
-      message = await engine.encrypt(peer, plaintext, time.nowMs());
-    }
-    const peerIdentity = peer.peerIdentity;
-    if (!peerIdentity) throw new EngineError('untrusted_identity', 'a session without an identity');
-    await store.write([
-      store.saveSession(item.peer, message.session),
-      store.saveContact({ account: item.peer, identityKey: peerIdentity }),
-      store.outboxEncrypted(item.seq, message.type, message.body, peerIdentity),
-    ]);
-    return { ...item, stage: 'encrypted', messageType: message.type, ciphertext: message.body, peerIdentity };
-  }
-
-  async #encryptUnlessStale(peer: PeerState, plaintext: Uint8Array) {
-    try {
-      return await this.#deps.engine.encrypt(peer, plaintext, this.#deps.time.nowMs());
-    } catch (error) {
-      if (error instanceof EngineError && error.code === 'no_session') return null;
-      throw error;
-    }
-  }
-
-  #begin(peer: PeerState, bundle: PreKeyBundle) {
-    if (peer.peerIdentity && !sameBytes(peer.peerIdentity, bundle.identityKey)) {
-      throw new Blocked('identity_changed', 'the relay gives another identity key than the contact link');
-    }
-    return this.#deps.engine.processBundle(peer, bundle, this.#deps.time.nowMs()).catch((error: unknown) => {
-      if (error instanceof EngineError) throw new Blocked(error.code, error.message);
-      throw error;
-    });
-  }
-
-  async #takeBundle(peer: string): Promise<PreKeyBundle> {
-    const contact = await this.#deps.store.contact(peer);
-    try {
-      return await this.#deps.api.takeBundle(peer, this.#accessKey(contact));
-    } catch (error) {
-      if (error instanceof RelayRefused && error.code === 'no_access') throw new Blocked('no_access', 'no such account, or another access key');
-      throw error;
-    }
-  }
-
-  #accessKey(contact: Contact | null): Uint8Array {
-    if (!contact?.accessKey) throw new Blocked('no_access_key', 'they have not told their access key');
-    return contact.accessKey;
+    return ready;
   }
 
   /** Certificate, padding and envelope id, on disk before they leave: a retry is the same bytes under the same id. */
-  async #seal(item: OutboxItem): Promise<OutboxItem> {
-    const { store, engine, certificates, time, random, account } = this.#deps;
-    if (item.stage === 'sealed' && isFresh(item.sealedUntil ?? 0, timeOf(item.envelopeId ?? ''), time.nowS())) return item;
-    const { ciphertext, peerIdentity, messageType } = item;
-    if (!ciphertext || !peerIdentity || (messageType !== 2 && messageType !== 3)) throw new SottovoceError('database', 'an outbox row without its ciphertext');
-    const { certificate, expiresAt } = await certificates.current();
-    const peer: PeerState = {
-      localAccount: account.accountId,
-      identity: account.identity,
-      registrationId: account.registrationId,
-      peerAccount: item.peer,
-      session: null,
-      peerIdentity,
-    };
-    const body = pad(await engine.sealedWrap(peer, peerIdentity, certificate, { type: messageType, body: ciphertext }));
-    const id = envelopeId(random, time.nowMs());
-    await store.write([store.outboxSealed(item.seq, id, body, expiresAt)]);
-    return { ...item, stage: 'sealed', envelopeId: id, body, sealedUntil: expiresAt };
+  async #seal(items: readonly OutboxItem[]): Promise<readonly OutboxItem[]> {
+    const { store, encryptor, time } = this.#deps;
+    const statements: Statement[] = [];
+    const sealed: OutboxItem[] = [];
+    for (const item of items) {
+      if (item.stage === 'sealed' && isFresh(item.sealedUntil ?? 0, timeOf(item.envelopeId ?? ''), time.nowS())) {
+        sealed.push(item);
+        continue;
+      }
+      const { ciphertext, peerIdentity, messageType } = item;
+      if (!ciphertext || !peerIdentity || (messageType !== 2 && messageType !== 3)) throw new SottovoceError('database', 'an outbox row without its ciphertext');
+      const { id, body, sealedUntil } = await encryptor.seal(item.peer, { ciphertext, peerIdentity, messageType });
+      statements.push(store.outbox.sealed(item.id, id, body, sealedUntil));
+      sealed.push({ ...item, stage: 'sealed', envelopeId: id, body, sealedUntil });
+    }
+    if (statements.length > 0) await store.write(statements);
+    return sealed;
   }
 
-  async #post(peer: string, runner: Runner, items: readonly OutboxItem[]): Promise<void> {
-    const { store, time } = this.#deps;
-    const contact = await store.contact(peer);
+  async #post(peer: string, items: readonly OutboxItem[]): Promise<void> {
+    const { store, time, connections } = this.#deps;
+    const contact = await store.people.get(peer);
     let access: Uint8Array;
     try {
-      access = this.#accessKey(contact);
+      access = accessKeyOf(contact);
     } catch (error) {
       if (!(error instanceof Blocked)) throw error;
-      for (const item of items) await this.#finish(item, 'blocked', error.code);
+      await this.#finish(items.map((item) => ({ item, state: 'blocked', reason: error.code })));
       return;
     }
     const envelopes = items.map((item) => ({ id: item.envelopeId ?? '', to: peer, access, body: item.body ?? new Uint8Array() }));
-    const answers = await runner.connection.post(envelopes);
+    const answers = await connections.to(peer).post(envelopes);
+    const later: Statement[] = [];
+    const finished: Finished[] = [];
     for (const [index, item] of items.entries()) {
       const answer = answers[index];
-      if (!answer || !this.#running) continue;
+      if (!answer || (answer.kind === 'lost' && !this.#running)) continue; // for the next start, as it is
       const decision = decide(answer, item.attempts, this.#roll());
-      if (decision.kind === 'retry') await store.write([store.outboxRetry(item.seq, item.attempts + 1, time.nowS() + decision.inS)]);
-      else if (decision.kind === 'reseal') await store.write([store.outboxUnseal(item.seq, item.attempts + 1, time.nowS() + decision.inS)]);
-      else if (decision.kind === 'sent') await this.#finish(item, 'sent', null);
-      else await this.#finish(item, decision.kind === 'block' ? 'blocked' : 'failed', decision.reason);
+      if (decision.kind === 'retry') later.push(store.outbox.retry(item.id, item.attempts + 1, time.nowS() + decision.inS));
+      else if (decision.kind === 'reseal') later.push(store.outbox.unseal(item.id, item.attempts + 1, time.nowS() + decision.inS));
+      else if (decision.kind === 'sent') finished.push({ item, state: 'sent', reason: null });
+      else finished.push({ item, state: decision.kind === 'block' ? 'blocked' : 'failed', reason: decision.reason });
     }
+    await this.#finish(finished, later);
   }
 
-  async #finish(item: OutboxItem, state: SendingEvent['state'], reason: string | null): Promise<void> {
-    const { store, onEvent } = this.#deps;
-    const row: Statement = state === 'blocked' ? store.outboxBlock(item.seq) : store.outboxDone(item.seq);
-    await store.write([store.messageState(item.seq, state, reason), row]);
-    onEvent({ contentId: item.contentId, peer: item.peer, state, reason });
-  }
-
-  #profile() {
-    const { name, contactAccessKey } = this.#deps.account;
-    return { name, contactAccessKey };
+  /** One transaction for a whole batch. */
+  async #finish(finished: readonly Finished[], also: readonly Statement[] = []): Promise<void> {
+    const { store, onEvent, time } = this.#deps;
+    const statements = finished.flatMap(({ item, state, reason }) => [
+      ...(item.seq === null ? [] : [store.messages.setState(item.seq, state, reason, time.nowS())]),
+      ...(state === 'sent' ? store.outbox.log(item, time.nowS()) : []),
+      state === 'blocked' ? store.outbox.block(item.id) : store.outbox.done(item.id),
+    ]);
+    if (statements.length + also.length > 0) await store.write([...statements, ...also]);
+    for (const { item, state, reason } of finished) onEvent({ contentId: item.contentId, contentKind: item.kind, peer: item.peer, state, reason });
   }
 
   #roll(): number {
     return (this.#deps.random.bytes(1)[0] ?? 0) / 255;
   }
+}
+
+interface Finished {
+  readonly item: OutboxItem;
+  readonly state: SendingEvent['state'];
+  readonly reason: string | null;
 }

@@ -35,7 +35,7 @@ export async function converse(ada: TestClient, bob: TestClient, each = 5): Prom
   expect(await ada.texts()).toEqual(['hello Ada', ...Array.from({ length: each }, (_, i) => `b${i}`)]);
   expect(await bob.texts()).toEqual(['hello Bob', ...Array.from({ length: each }, (_, i) => `a${i}`)]);
   const out = (await bob.client.history('Ada')).filter(({ direction }) => direction === 'out');
-  await until('all is known to be sent', async () => (await bob.client.store.outboxPeers()).length === 0);
+  await until('all is known to be sent', async () => (await bob.client.store.outbox.peers()).length === 0);
   expect(out).toHaveLength(each + 1);
 }
 
@@ -48,11 +48,11 @@ export async function beyondOneTimeKeys(relay: RelayUnderTest): Promise<void> {
     for (const other of others) {
       await other.client.addContact(await bob.client.card());
       await other.client.send('Bob', 'hello');
-      await until('it has left', async () => (await other.client.store.outboxPeers()).length === 0);
+      await until('it has left', async () => (await other.client.store.outbox.peers()).length === 0);
     }
     await bob.client.start({ receive: true });
     await until('Bob reads all three', async () => (await bob.texts()).length === 3);
-    expect((await bob.client.store.counts()).undecryptable).toBe(0);
+    expect((await bob.client.store.messages.counts()).undecryptable).toBe(0);
     for (const name of ['Ada', 'Eve', 'Joe']) await bob.client.send(name, `to ${name}`);
     for (const other of others) {
       await other.client.start({ receive: true });

@@ -41,9 +41,9 @@ test('a relay killed in mid-conversation loses nothing and repeats nothing', asy
       if (i === 15) await relay.crash();
     }
     await until('all of it arrives', async () => (await bob.texts()).length >= before + sent.length, 90_000);
-    await until('the outbox is empty', async () => (await ada.client.store.outboxPeers()).length === 0, 90_000);
+    await until('the outbox is empty', async () => (await ada.client.store.outbox.peers()).length === 0, 90_000);
     expect((await bob.texts()).slice(before)).toEqual(sent);
-    expect((await bob.client.store.counts()).undecryptable).toBe(0);
+    expect((await bob.client.store.messages.counts()).undecryptable).toBe(0);
   });
 });
 

@@ -78,7 +78,7 @@ export class TestClient {
   }
 
   async texts(): Promise<readonly (string | null)[]> {
-    return (await this.client.store.messages()).filter(({ direction }) => direction === 'in').map(({ text }) => text);
+    return (await this.client.store.messages.all()).filter(({ direction }) => direction === 'in').map(({ text }) => text);
   }
 
   drained(): number {

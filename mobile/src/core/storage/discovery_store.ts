@@ -1,7 +1,7 @@
 /** Tables and statements of what is known by number: this member's own, and those of the address book. */
 import type { DiscoveryKeys, NumberSecrets } from '../discovery/numbers.ts';
 import type { Database, SqlValue, Statement } from '../ports.ts';
-import { Row } from './rows.ts';
+import { Row } from './row.ts';
 
 export const DISCOVERY_TABLES: readonly string[] = [
   // Of the invite; no row when the relay cannot find people by number.

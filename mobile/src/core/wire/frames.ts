@@ -35,13 +35,20 @@ export interface DeliveredEnvelope {
   readonly body: Uint8Array;
 }
 
+/** Lives in memory only; `ttlS` is what is left of its minute. */
+export interface DeliveredSignal {
+  readonly id: string;
+  readonly body: Uint8Array;
+  readonly ttlS: number;
+}
+
 export type MailboxFrame =
   | Hello
   | Beat
   | Unknown
   | { readonly type: 'deliver'; readonly envelopes: readonly DeliveredEnvelope[] }
   | { readonly type: 'drained' }
-  | { readonly type: 'signal'; readonly id: string; readonly body: Uint8Array; readonly ttlS: number }
+  | ({ readonly type: 'signal' } & DeliveredSignal)
   | { readonly type: 'prekeys_low'; readonly prekeys: number; readonly kyberPrekeys: number }
   | { readonly type: 'mailbox_was_full' };
 
@@ -137,6 +144,11 @@ export function ackFrames(ids: readonly string[]): readonly string[] {
 
 export function beatFrame(type: 'ping' | 'pong', n: number): string {
   return JSON.stringify({ type, n });
+}
+
+/** `ttlS` is 1 to 60: what is worthless after a minute. */
+export function signalFrame({ id, to, access, body }: PostedEnvelope, ttlS: number): string {
+  return JSON.stringify({ type: 'signal', id, to, access: toBase64url(access), body: toBase64url(body), ttl_s: ttlS });
 }
 
 /** As few frames as the two limits allow: 32 envelopes and 96 KiB each. The text is ASCII, so its length is its size in bytes. */

@@ -41,6 +41,26 @@ export class Reader {
     return value;
   }
 
+  /** Characters as JavaScript counts them. */
+  shortText(name: string, least: number, most: number): string {
+    const value = this.text(name);
+    if (value.length < least || value.length > most) throw new Malformed(this.at(name), `a text of ${least} to ${most} characters`);
+    return value;
+  }
+
+  oneOf<T extends string>(name: string, values: readonly T[]): T {
+    const value = this.text(name);
+    const found = values.find((one) => one === value);
+    if (found === undefined) throw new Malformed(this.at(name), `one of ${values.join(', ')}`);
+    return found;
+  }
+
+  flag(name: string): boolean {
+    const value = this.#get(name);
+    if (typeof value !== 'boolean') throw new Malformed(this.at(name), 'true or false');
+    return value;
+  }
+
   integer(name: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.#get(name);
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value > most) {
@@ -74,6 +94,11 @@ export class Reader {
 
   object(name: string): Reader {
     return new Reader(this.#get(name), this.at(name));
+  }
+
+  /** An object whose fields are judged elsewhere. */
+  record(name: string): Readonly<Record<string, unknown>> {
+    return this.object(name).#object;
   }
 
   list(name: string, most: number): readonly unknown[] {
