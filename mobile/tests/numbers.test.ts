@@ -142,7 +142,7 @@ describe('discovery', () => {
     const id = async (who: TestClient): Promise<string> => (await who.client.account()).accountId;
     expect(result.found.map(({ number, account }) => [number, account])).toEqual([[numberOf(2), await id(bob)], [numberOf(120), await id(eve)]]);
     expect(result).toMatchObject({ evaluated: 130, lookedUp: 130, left: 0 });
-    expect((await ada.client.store.contacts()).map(({ name, account }) => [name, account])).toEqual([['Person 120', await id(eve)], ['Person 2', await id(bob)]]);
+    expect((await ada.client.store.people.all()).map(({ name, account }) => [name, account])).toEqual([['Person 120', await id(eve)], ['Person 2', await id(bob)]]);
 
     const { elements, tokens, order } = relay.numbers.log;
     expect(elements.slice(before).map((chunk) => chunk.length)).toEqual([25, 25, 25, 25, 25, 5]);
@@ -233,7 +233,7 @@ describe('discovery', () => {
       async (directory) => {
         const ada = await open(directory);
         expect((await ada.client.discovery.members()).map(({ account }) => account)).toEqual([accountId]);
-        expect((await ada.client.store.contacts()).map(({ account }) => account)).toEqual([accountId]);
+        expect((await ada.client.store.people.all()).map(({ account }) => account)).toEqual([accountId]);
         expect(await ada.client.discovery.unevaluated()).toEqual([]);
         expect(relay.numbers.log.elements.flat().length).toBeLessThanOrEqual(14); // at most one chunk twice
       },
@@ -256,7 +256,7 @@ describe('discovery', () => {
   test('the own number in the book is no contact', async () => {
     const ada = await member('Ada', numberOf(1));
     expect((await ada.client.discover(book(1), { settings: SOON })).found).toEqual([]);
-    expect(await ada.client.store.contacts()).toEqual([]);
+    expect(await ada.client.store.people.all()).toEqual([]);
   });
 
   test('the waits that keep the two halves apart are on unless a test turns them off', () => {

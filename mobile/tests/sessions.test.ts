@@ -73,10 +73,10 @@ describe('mailbox session', () => {
     sockets.last.says(deliver(1));
     sockets.last.says({ type: 'drained' });
     await settle();
-    expect(events).toEqual([{ kind: 'live' }]);
+    expect(events).toEqual([{ kind: 'connecting' }, { kind: 'live' }]);
     hold.shift()?.(null);
     await settle();
-    expect(events).toEqual([{ kind: 'live' }, { kind: 'drained' }]);
+    expect(events).toEqual([{ kind: 'connecting' }, { kind: 'live' }, { kind: 'drained' }]);
   });
 
   test('frames that come in one turn are all worked on', async () => {
@@ -85,7 +85,7 @@ describe('mailbox session', () => {
     sockets.last.says({ type: 'drained' });
     sockets.last.says(deliver(1));
     await settle();
-    expect(events).toEqual([{ kind: 'live' }, { kind: 'prekeys_low' }, { kind: 'drained' }]);
+    expect(events).toEqual([{ kind: 'connecting' }, { kind: 'live' }, { kind: 'prekeys_low' }, { kind: 'drained' }]);
     expect(stored).toEqual([id(1)]);
   });
 

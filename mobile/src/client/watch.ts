@@ -88,6 +88,7 @@ function print(event: ClientEvent, out: Output, refs: Map<string, unknown>): voi
     }
     case 'connection': {
       const { connection } = event;
+      if (connection.kind === 'connecting') return;
       const words = {
         live: 'connected',
         drained: 'everything that waited has arrived',

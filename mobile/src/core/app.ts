@@ -110,7 +110,7 @@ export async function openApp(machine: Machine, onEvent: (event: ClientEvent) =>
   });
   const core: Core = { client, store: client.store, changed };
   const typing = new Typing(client, machine.clock, (peer) => changed({ topic: 'conversation', peer }));
-  const connection = new ConnectionActions(core);
+  const connection = new ConnectionActions(core, typing);
   const parts: Parts = {
     account: new AccountActions(core),
     connection,
@@ -151,6 +151,8 @@ function changesOf(event: ClientEvent): readonly Change[] {
       return [{ topic: 'contacts' }, { topic: 'conversation', peer: event.peer }];
     case 'sending':
       return [{ topic: 'conversation', peer: event.sending.peer }];
+    case 'health':
+      return [{ topic: 'connection' }];
     case 'trouble':
       return [{ topic: 'trouble', code: 'internal' }];
     default:

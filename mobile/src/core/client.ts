@@ -12,12 +12,13 @@ import { Encryptor } from './encrypting.ts';
 import type { SignalEngine } from './engine.ts';
 import { CannotDo, NotTrusted } from './errors.ts';
 import type { CoreEvent } from './handlers/handler.ts';
+import { KeyKeeper } from './key_keeper.ts';
 import { parseContactLink, parseInvite, writeContactLink } from './links.ts';
 import { MailboxConnection } from './mailbox_connection.ts';
 import type { MailboxEvent } from './mailbox_connection.ts';
 import type { AnonymousHttp, AnonymousSockets, Clock, Database, IdentifiedHttp, IdentifiedSockets, Random } from './ports.ts';
 import { PostConnections } from './post_connections.ts';
-import { refillPreKeys } from './prekeys.ts';
+import { Probe } from './probe.ts';
 import { KeyedQueue } from './queue.ts';
 import { Receiver } from './receiving.ts';
 import type { Settled } from './receiving.ts';
@@ -52,6 +53,8 @@ export type ClientEvent =
   | CoreEvent
   | { readonly kind: 'sending'; readonly sending: SendingEvent }
   | { readonly kind: 'connection'; readonly connection: MailboxEvent }
+  /** Delivery health is known anew. */
+  | { readonly kind: 'health' }
   | { readonly kind: 'trouble'; readonly what: string };
 
 export interface DiscoverOptions {
@@ -75,6 +78,8 @@ export interface Running {
   readonly receiver: Receiver;
   readonly mailbox: MailboxConnection;
   readonly due: Due;
+  readonly keys: KeyKeeper;
+  readonly probe: Probe;
 }
 
 export class Client {
@@ -83,7 +88,6 @@ export class Client {
   readonly discovery: DiscoveryStore;
   readonly #onEvent: (event: ClientEvent) => void;
   #running: Running | null = null;
-  #refilling: Promise<void> | null = null;
 
   private constructor(machine: Machine, onEvent: (event: ClientEvent) => void) {
     this.machine = machine;
@@ -216,7 +220,11 @@ export class Client {
   async start(options: { readonly receive: boolean }): Promise<void> {
     const running = await this.running();
     running.due.start();
-    if (options.receive) running.mailbox.start();
+    if (options.receive) {
+      running.mailbox.start();
+      running.keys.start();
+      running.probe.start();
+    }
     await running.sender.resume();
   }
 
@@ -226,8 +234,9 @@ export class Client {
     if (!running) return;
     await running.mailbox.stop();
     await running.due.stop();
+    await running.keys.stop();
+    await running.probe.stop();
     await running.sender.stop();
-    await this.#refilling;
     this.#running = null;
   }
 
@@ -264,7 +273,8 @@ export class Client {
       account,
       onIdentityChanged: (peer) => this.#tell({ kind: 'contact', peer }, { kind: 'conversation', peer }),
     });
-    const connections = new PostConnections({ sockets: anonymous.sockets, clock, time, url: socketUrl(account.relayUrl, '/v1/post') });
+    const post = { sockets: anonymous.sockets, clock, time, url: socketUrl(account.relayUrl, '/v1/post') };
+    const connections = new PostConnections(post);
     const sender = new Sender({
       store,
       encryptor,
@@ -275,12 +285,35 @@ export class Client {
       onEvent: (sending) => this.#tell({ kind: 'sending', sending }),
       onTrouble: (what) => this.#tell({ kind: 'trouble', what }),
     });
+    const probe = new Probe({
+      store,
+      engine,
+      clock,
+      random,
+      time,
+      api: anonymousApi,
+      encryptor,
+      post,
+      account,
+      onChange: () => this.#tell({ kind: 'health' }),
+    });
     const due = new Due({
       store,
       clock,
       time,
       sender,
       onChange: (peer) => this.#tell({ kind: 'conversation', peer }),
+      onTrouble: (what) => this.#tell({ kind: 'trouble', what }),
+    });
+    const { preKeys } = this.machine;
+    const keys = new KeyKeeper({
+      store,
+      engine,
+      clock,
+      random,
+      api,
+      certificates,
+      ...(preKeys !== undefined && { preKeys }),
       onTrouble: (what) => this.#tell({ kind: 'trouble', what }),
     });
     const mailbox = new MailboxConnection({
@@ -290,41 +323,27 @@ export class Client {
       time,
       url: socketUrl(account.relayUrl, '/v1/mailbox'),
       authorization: bearer(account.accountId, account.secret),
-      receive: async ({ id, at, body }) => this.#settled(sender, await receiver.receive(body, { lane: 'mail', id, at })),
-      receiveSignal: async ({ id, body }) => this.#settled(sender, await receiver.receive(body, { lane: 'signal', id, at: time.nowS() })),
-      onEvent: (event) => this.#connection(event, api),
+      receive: async ({ id, at, body }) => this.#settled(sender, probe, await receiver.receive(body, { lane: 'mail', id, at })),
+      receiveSignal: async ({ id, body }) => this.#settled(sender, probe, await receiver.receive(body, { lane: 'signal', id, at: time.nowS() })),
+      onEvent: (event) => {
+        if (event.kind === 'prekeys_low') keys.runLow();
+        this.#tell({ kind: 'connection', connection: event });
+      },
     });
     const signals = new SignalSender({ store, encryptor, connections });
-    return { account, time, queue, api, anonymousApi, encryptor, sender, signals, receiver, mailbox, due };
+    return { account, time, queue, api, anonymousApi, encryptor, sender, signals, receiver, mailbox, due, keys, probe };
   }
 
-  #settled(sender: Sender, { events, wake }: Settled): void {
+  async #settled(sender: Sender, probe: Probe, { events, wake }: Settled): Promise<void> {
+    for (const event of events) if (event.kind === 'probe') probe.arrived(event.id);
     if (wake !== null) sender.wake(wake);
     if (events.some(({ kind }) => kind === 'message')) this.lookAtWhatIsDue(); // a receipt may be owed
     this.#tell(...events);
+    if (events.some(({ kind }) => kind === 'delivered')) await probe.delivered();
   }
 
   #tell(...events: readonly ClientEvent[]): void {
     for (const event of events) this.#onEvent(event);
-  }
-
-  #connection(event: MailboxEvent, api: IdentifiedApi): void {
-    if (event.kind === 'prekeys_low') this.#refill(api);
-    this.#tell({ kind: 'connection', connection: event });
-  }
-
-  #refill(api: IdentifiedApi): void {
-    if (this.#refilling) return;
-    const { engine, clock, preKeys } = this.machine;
-    this.#refilling = refillPreKeys({ store: this.store, engine, clock, api }, preKeys)
-      .then(
-        () => undefined,
-        // The relay says `prekeys_low` again at the next connection.
-        (error: unknown) => this.#tell({ kind: 'trouble', what: `prekeys were not topped up: ${error instanceof Error ? error.message : 'unknown'}` }),
-      )
-      .finally(() => {
-        this.#refilling = null;
-      });
   }
 
   /** In the order they became known here. */

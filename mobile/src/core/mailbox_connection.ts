@@ -8,6 +8,7 @@ import { ackFrames, parseMailboxFrame } from './wire/frames.ts';
 import type { DeliveredEnvelope, DeliveredSignal, MailboxFrame } from './wire/frames.ts';
 
 export type MailboxEvent =
+  | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
   | { readonly kind: 'drained' }
   /** `inMs` until the next try. */
@@ -33,6 +34,8 @@ export interface MailboxDeps {
 
 /** A page of the relay's deliver frames; fewer are acknowledged when the queue runs empty. */
 const ACK_AT = 64;
+/** Times as long between tries: a phone in a pocket spends its battery on a relay that is down. */
+const BACKGROUND_PATIENCE = 4;
 
 /** Each piece remembers the session it came on: only that one may be told that it is done. */
 type Work = { readonly session: Session } & (
@@ -51,6 +54,7 @@ export class MailboxConnection {
   #caughtUp = false;
   #working: Promise<void> | null = null;
   #attempt = 0;
+  #foreground = true;
   #running = false;
   #cancelRetry: () => void = () => undefined;
 
@@ -60,6 +64,22 @@ export class MailboxConnection {
 
   start(): void {
     if (this.#running) return;
+    this.#running = true;
+    this.#connect();
+  }
+
+  /** Where nobody looks, tries are further apart. Coming back to the foreground tries at once. */
+  setForeground(foreground: boolean): void {
+    const came = foreground && !this.#foreground;
+    this.#foreground = foreground;
+    if (came && this.#running && !this.#session) this.reconnect();
+  }
+
+  /** Now, whatever it was waiting for; also after another session had taken over. */
+  reconnect(): void {
+    if (this.#session) return;
+    this.#cancelRetry();
+    this.#attempt = 0;
     this.#running = true;
     this.#connect();
   }
@@ -78,6 +98,7 @@ export class MailboxConnection {
     const { sockets, clock, url, authorization, onEvent } = this.#deps;
     this.#early = [];
     this.#caughtUp = false;
+    onEvent({ kind: 'connecting' });
     const session: Session = runSession<MailboxFrame>((listener) => sockets.open(url, authorization, listener), parseMailboxFrame, clock, {
       hello: (hello) => {
         this.#deps.time.learn(hello.now);
@@ -178,8 +199,9 @@ export class MailboxConnection {
       onEvent({ kind: 'stopped', reason: next.reason });
       return;
     }
-    onEvent({ kind: 'reconnecting', inMs: next.inMs });
-    this.#cancelRetry = clock.after(next.inMs, () => {
+    const inMs = this.#foreground ? next.inMs : next.inMs * BACKGROUND_PATIENCE;
+    onEvent({ kind: 'reconnecting', inMs });
+    this.#cancelRetry = clock.after(inMs, () => {
       if (this.#running) this.#connect();
     });
   }

@@ -126,6 +126,12 @@ export class IdentifiedApi {
     return counts(expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/keys`, authorization, json }), 200));
   }
 
+  /** The same keys again change nothing. */
+  async replaceSignedKeys(authorization: string, signedPreKey: SignedPublicKeyPart, lastResort: SignedPublicKeyPart): Promise<KeyCounts> {
+    const json = { signed_prekey: signed(signedPreKey), last_resort_kyber_prekey: signed(lastResort) };
+    return counts(expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/keys`, authorization, json }), 200));
+  }
+
   /** Blinded elements, at most 100. The authorization is a bearer token, or an invite before there is an account. @throws RelayRefused 429 */
   async evaluate(authorization: string, elements: readonly Uint8Array[]): Promise<Evaluation> {
     const json = { elements: elements.map(toBase64url) };

@@ -15,6 +15,7 @@ export class Typing {
   readonly #onChange: (peer: string) => void;
   /** Peers who are typing, and how to stop the clock on each. */
   readonly #theirs = new Map<string, () => void>();
+  #foreground = true;
   /** When a peer was last told that we are, ms. */
   readonly #ours = new Map<string, number>();
 
@@ -22,6 +23,12 @@ export class Typing {
     this.#client = client;
     this.#clock = clock;
     this.#onChange = onChange;
+  }
+
+  /** Nobody types where nobody looks. */
+  setForeground(foreground: boolean): void {
+    this.#foreground = foreground;
+    if (!foreground) this.#ours.clear();
   }
 
   isTyping(peer: string): boolean {
@@ -47,6 +54,7 @@ export class Typing {
     const told = this.#ours.get(peer);
     const now = this.#clock.now();
     if (typing ? told !== undefined && now - told < TELL_EVERY_MS : told === undefined) return;
+    if (!this.#foreground) return;
     const { store } = this.#client;
     const contact = await store.people.get(peer);
     if (!(await readSettings(store)).typing || !contact || contact.request || contact.blocked || contact.identityState !== 'same') return;

@@ -1,51 +1,69 @@
 /** Being connected, and what is known about it. */
+import { CannotDo } from '../errors.ts';
 import type { MailboxEvent } from '../mailbox_connection.ts';
 import type { ConnectionView, Messenger } from '../messenger.ts';
-import { notAvailable } from './core.ts';
+import { readHealth } from '../probe.ts';
+import type { Typing } from '../typing.ts';
 import type { Core } from './core.ts';
 
 export type ConnectionPart = Pick<Messenger, 'start' | 'stop' | 'setForeground' | 'reconnect' | 'connection' | 'probe'>;
 
 export class ConnectionActions implements ConnectionPart {
   readonly #core: Core;
+  readonly #typing: Typing;
+  #started = false;
   #state: ConnectionView['state'] = 'off';
   #caughtUp = false;
 
-  constructor(core: Core) {
+  constructor(core: Core, typing: Typing) {
     this.#core = core;
+    this.#typing = typing;
   }
 
   async start(): Promise<void> {
-    if (this.#state !== 'off') return;
     await this.#core.client.running(); // not joined: said before anything changes
-    this.#become('connecting');
+    if (this.#started) return;
+    this.#started = true;
     await this.#core.client.start({ receive: true });
   }
 
   async stop(): Promise<void> {
+    this.#started = false;
+    this.#typing.stop();
     await this.#core.client.stop();
     this.#become('off');
   }
 
-  setForeground(): Promise<never> {
-    return notAvailable('the background');
+  async setForeground(foreground: boolean): Promise<void> {
+    this.#typing.setForeground(foreground);
+    if (!this.#started) return;
+    const { mailbox, sender } = await this.#core.client.running();
+    mailbox.setForeground(foreground);
+    if (foreground) await sender.resume(); // what waits for its next try need not wait while somebody looks
   }
 
-  reconnect(): Promise<never> {
-    return notAvailable('reconnecting');
+  async reconnect(): Promise<void> {
+    if (!this.#started) return this.start();
+    const { mailbox, sender } = await this.#core.client.running();
+    mailbox.reconnect();
+    await sender.resume();
   }
 
   async connection(): Promise<ConnectionView> {
-    return { state: this.#state, caughtUp: this.#caughtUp, deliveredAt: null, probedAt: null, probeFailed: false };
+    return { state: this.#state, caughtUp: this.#caughtUp, ...(await readHealth(this.#core.store)) };
   }
 
-  probe(): Promise<never> {
-    return notAvailable('delivery health');
+  async probe(): Promise<ConnectionView> {
+    if (this.#state !== 'online') throw new CannotDo('offline', 'there is no connection to the relay, so nothing can come back');
+    await (await this.#core.client.running()).probe.run();
+    return this.connection();
   }
 
   /** What the mailbox session tells. */
   heard(event: MailboxEvent): void {
     switch (event.kind) {
+      case 'connecting':
+        return this.#become('connecting');
       case 'live':
         return this.#become('online');
       case 'drained':
