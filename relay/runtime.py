@@ -28,7 +28,7 @@ from relay.errors import Unavailable
 from relay.held_connection import HeldConnection
 from relay.limits import Gcra, RecipientRates
 from relay.mailbox import PostgresMailbox
-from relay.partitions import keep_partitions
+from relay.partitions import SteadyClock, keep_partitions
 from relay.queries import mailbox as queries
 from relay.records import Posting, Ringing, Waiting
 from relay.routes.sockets import SessionServices
@@ -117,7 +117,7 @@ class Runtime:
         self, database: Database, mailbox: PostgresMailbox, signals: PostgresSignals, notifying: HeldConnection
     ) -> AsyncIterator[_Drain]:
         settings = self._settings
-        keep = partial(_keep_partitions, database, settings.envelope_ttl_s)
+        keep = partial(_keep_partitions, database, settings.envelope_ttl_s, SteadyClock())
         await keep()
 
         notifier = Notifier(PostgresNotifications(notifying))
@@ -234,8 +234,8 @@ def _turn(settings: Settings) -> TurnCredentials | None:
     )
 
 
-async def _keep_partitions(database: Database, ttl_s: int) -> None:
-    await keep_partitions(database, int(time.time()), ttl_s)
+async def _keep_partitions(database: Database, ttl_s: int, clock: SteadyClock) -> None:
+    await keep_partitions(database, int(time.time()), ttl_s, drop=clock.is_steady())
 
 
 def _timing(settings: Settings) -> Timing:

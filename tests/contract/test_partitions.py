@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relay.database import Database, open_database
 from relay.frames import ID_MAX_AGE_S, ID_MAX_AHEAD_S, id_time_is_acceptable, uuid7_seconds
-from relay.partitions import WEEK_S, Week, expired, keep_partitions, wanted
+from relay.partitions import STEADY_FOR_S, WEEK_S, SteadyClock, Week, expired, keep_partitions, wanted
 from tests.contract.worlds import CONTACT, SETTINGS, postgres_world, posting
 
 NOW = 1_789_000_000
@@ -32,6 +32,48 @@ async def names(database: Database) -> list[str]:
         "WHERE i.inhparent = 'envelopes'::regclass ORDER BY 1"
     )
     return [row[0] for row in rows]
+
+
+# -- which clock ---------------------------------------------------------------------------------------------------------
+
+
+class Clocks:
+    """A wall clock and a monotonic one, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic = float(NOW), 5.0
+
+    def pass_(self, seconds: float, *, wall: float | None = None) -> None:
+        self.monotonic += seconds
+        self.wall += seconds if wall is None else wall
+
+
+def test_a_clock_is_believed_after_an_hour_in_step_and_a_jump_begins_it_anew() -> None:
+    clocks = Clocks()
+    clock = SteadyClock(lambda: clocks.wall, lambda: clocks.monotonic)
+    assert not clock.is_steady()
+    clocks.pass_(STEADY_FOR_S - 1)
+    assert not clock.is_steady()
+    clocks.pass_(1, wall=0.5)  # slewing is no jump
+    assert clock.is_steady()
+    clocks.pass_(60, wall=45 * 86400)
+    assert not clock.is_steady()
+    clocks.pass_(60, wall=-45 * 86400)
+    clocks.pass_(STEADY_FOR_S - 60)
+    assert not clock.is_steady()
+    clocks.pass_(61)
+    assert not clock.is_steady()
+    clocks.pass_(STEADY_FOR_S)
+    assert clock.is_steady()
+
+
+async def test_without_leave_to_drop_an_expired_week_stays(database: Database) -> None:
+    await keep_partitions(database, NOW, TTL_S)
+    before = await names(database)
+    await keep_partitions(database, NOW + 60 * 86400, TTL_S, drop=False)
+    assert set(before) < set(await names(database))
+    await keep_partitions(database, NOW + 60 * 86400, TTL_S)
+    assert not set(before) & set(await names(database))
 
 
 # -- which weeks -----------------------------------------------------------------------------------------------------

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
+from tests.faults.link import Link
 from tests.faults.pair import Pair
 from tests.live.relay_process import RelayProcess, running_relay
 from tests.postgres.processes import alive, family, postmaster_pid
@@ -39,13 +41,20 @@ class Cluster:
     directory: Path
     pair: Pair | None = None
     """A primary and its standby, instead of the private PostgreSQL."""
+    links: list[Link] = field(default_factory=list)
+    """What apps connect through, one a node."""
+    small_disk: bool = False
+    """Whether `directory`/var is a small file system of its own."""
+    clock: Path | None = None
+    """By how many seconds the nodes' wall clocks are off, as text (see altered_app.py)."""
 
     @property
     def postgres(self) -> Path:
         return self.directory / "var" / "postgres"
 
     def urls(self) -> list[str]:
-        return [node.url for node in self.nodes]
+        """As apps see the nodes."""
+        return [link.url for link in self.links]
 
     async def postmaster(self) -> int:
         """Waits for one: after the last injury the nodes may still be starting it."""
@@ -103,17 +112,37 @@ def open_files(pid: int) -> int:
 
 
 @contextmanager
+def small_disk(place: Path, mebibytes: int) -> Iterator[None]:
+    """A file system in memory of this size at `place`. Needs root."""
+    place.mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=711", "sottovoce-faults", str(place)], check=True
+    )
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@contextmanager
 def running_cluster(
     directory: Path,
     *,
     nodes: int = 1,
-    application: str = "relay.app:app",
+    application: str | None = None,
     environ: dict[str, str] | None = None,
     pair: Pair | None = None,
+    disk_mebibytes: int | None = None,
+    faked_time: bool = False,
     **settings: object,
 ) -> Iterator[Cluster]:
     """Started nodes of `application` on `pair`, else on the private PostgreSQL under `directory`; stopped at the end."""
     with ExitStack() as stack:
+        if disk_mebibytes is not None:
+            stack.enter_context(small_disk(directory / "var", disk_mebibytes))
+        clock = directory / "clock" if faked_time else None
+        if clock is not None:
+            clock.write_text("0")
         running: list[RelayProcess] = []
         for number in range(nodes):
             place = directory / f"node{number}"
@@ -122,11 +151,12 @@ def running_cluster(
                 stack.enter_context(
                     running_relay(
                         place,
-                        application=application,
+                        application=application or ("tests.faults.altered_app:app" if faked_time else "relay.app:app"),
                         database_url=pair.url if pair else None,
-                        extra_environ=environ or {},
+                        extra_environ={**(environ or {}), **({"CLOCK_FILE": str(clock)} if clock else {})},
                         **{**RAISED, "var_directory": directory / "var", **settings},
                     )
                 )
             )
-        yield Cluster(running, directory, pair)
+        links = [Link(node.port) for node in running]
+        yield Cluster(running, directory, pair, links, disk_mebibytes is not None, clock)

@@ -30,6 +30,16 @@ async def kill_relay(cluster: Cluster, dice: random.Random) -> str:
     return "kill -9 of a node"
 
 
+async def kill_worker(cluster: Cluster, dice: random.Random) -> str:
+    """SIGKILL to a worker, as the kernel does when memory is short. Its parent must end too, so that somebody starts both again."""
+    node = dice.choice(cluster.nodes)
+    send(workers_of(node)[1:], signal.SIGKILL)
+    assert node.process is not None
+    await trio.to_thread.run_sync(node.process.wait, 15)
+    await cluster.revive()
+    return "kill -9 of a worker"
+
+
 async def kill_all_relays(cluster: Cluster, dice: random.Random) -> str:
     for node in cluster.nodes:
         node.kill()
@@ -112,6 +122,62 @@ async def run_out_of_files(cluster: Cluster, dice: random.Random) -> str:
     return "out of file descriptors"
 
 
+async def cut_line(cluster: Cluster, dice: random.Random) -> str:
+    """Every connection to a node is reset."""
+    dice.choice(cluster.links).cut()
+    return "line cut"
+
+
+async def hold_line(cluster: Cluster, dice: random.Random) -> str:
+    """Half-open connections: nothing passes, for shorter or longer than a heartbeat, and then everything does, late."""
+    link = dice.choice(cluster.links)
+    link.hold()
+    await trio.sleep(1 + dice.random() * 8)
+    link.heal()
+    return "line held"
+
+
+async def drip_line(cluster: Cluster, dice: random.Random) -> str:
+    """Peers that read and write a few kilobytes a second."""
+    link = dice.choice(cluster.links)
+    link.drip()
+    await trio.sleep(1 + dice.random() * 4)
+    link.heal()
+    return "line slowed to a drip"
+
+
+async def fill_disk(cluster: Cluster, dice: random.Random) -> str:
+    """No byte is left for data, log or temporary files; then somebody makes room."""
+    filler = cluster.directory / "var" / "filler"
+
+    def fill() -> None:
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 20))
+            except OSError:
+                pass
+
+    await trio.to_thread.run_sync(fill)
+    await trio.sleep(1 + dice.random() * 3)
+    filler.unlink()
+    return "disk full"
+
+
+async def jump_clock(cluster: Cluster, dice: random.Random) -> str:
+    """The wall clock of every node jumps by hours or days, forth or back, and after a while it is right again. Sometimes a node starts
+    under the wrong clock, as a machine does that has lost its battery."""
+    assert cluster.clock is not None, "needs a faked clock"
+    offset = dice.choice((2, -50, 10 * 24, -3 * 24, 45 * 24))
+    cluster.clock.write_text(str(offset * 3600))
+    if dice.random() < 0.5:
+        dice.choice(cluster.nodes).kill()
+        await cluster.revive()
+    await trio.sleep(2 + dice.random() * 3)
+    cluster.clock.write_text("0")
+    return f"clock off by {offset} h"
+
+
 async def fail_over(cluster: Cluster, dice: random.Random) -> str:
     """The primary's machine dies, the standby is promoted, the dead one comes back thinking that it is the primary, and is then made a
     standby. Only with a pair."""
@@ -139,6 +205,7 @@ async def _ask(cluster: Cluster, question: str) -> object:
 
 INJURIES: Mapping[str, Injury] = {
     "kill_relay": kill_relay,
+    "kill_worker": kill_worker,
     "kill_all_relays": kill_all_relays,
     "restart_relay": restart_relay,
     "stall_relay": stall_relay,
@@ -149,6 +216,11 @@ INJURIES: Mapping[str, Injury] = {
     "cut_database_connections": cut_database_connections,
     "cut_listeners": cut_listeners,
     "run_out_of_files": run_out_of_files,
+    "cut_line": cut_line,
+    "hold_line": hold_line,
+    "drip_line": drip_line,
+    "fill_disk": fill_disk,
+    "jump_clock": jump_clock,
 }
 """For a relay with the private PostgreSQL."""
 
@@ -157,5 +229,6 @@ PAIR_INJURIES: Mapping[str, Injury] = {
     "kill_relay": kill_relay,
     "restart_relay": restart_relay,
     "stall_relay": stall_relay,
+    "hold_line": hold_line,
 }
 """For a relay on a primary with a synchronous standby."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from relay.frames import from_b64
 from tests.faults.checker import Verdict, judge
 from tests.faults.cluster import Cluster, running_cluster
 from tests.faults.history import History
@@ -18,6 +19,9 @@ from tests.faults.load import Load, Mailbox
 from tests.faults.pair import running_pair
 from tests.live.app import App, call
 from tests.postgres.server import temporary_directory
+
+SMALL_DISK_MIB = 768
+"""Room for PostgreSQL and its write-ahead log under this load; small enough to be filled in a moment."""
 
 DELETES_ON_DISK_S = 1.0
 """Acknowledgements are committed without waiting for the disk; PostgreSQL writes them within three times wal_writer_delay (200 ms)."""
@@ -43,7 +47,8 @@ class Plan:
     lead_out_s: float = 3.0
     heal_within_s: float = 30.0
     """From the last injury until every acknowledged envelope is with its app."""
-    application: str = "relay.app:app"
+    application: str | None = None
+    """None: the relay itself, or altered_app.py where an injury needs it."""
     bug: str = ""
     settings: dict[str, object] = field(default_factory=dict)
     takeover_odds: float = 0.03
@@ -80,45 +85,35 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
     Raises:
         AssertionError: the relay did not start, or does not answer after everything has healed.
     """
-    dice = random.Random(f"injuries {plan.seed}")
     began = trio.current_time()
-    injuries = PAIR_INJURIES if plan.pair else INJURIES
     environ = {"PLANTED_BUG": plan.bug} if plan.bug else {}
     with (
         temporary_directory() as directory,
         running_pair(directory / "pair", synchronous=plan.synchronous) if plan.pair else nullcontext() as pair,
         running_cluster(
-            directory, nodes=plan.nodes, application=plan.application, environ=environ, pair=pair, **plan.settings
+            directory,
+            nodes=plan.nodes,
+            application=plan.application,
+            environ=environ,
+            pair=pair,
+            disk_mebibytes=SMALL_DISK_MIB if "fill_disk" in plan.injuries else None,
+            faked_time="jump_clock" in plan.injuries,
+            **plan.settings,
         ) as cluster,
     ):
         mailboxes = await _join(cluster, plan.mailboxes)
-        load = Load(cluster.urls(), plan.seed, plan.takeover_odds, plan.crash_odds)
-        injured: Counter[str] = Counter()
-        async with trio.open_nursery() as receiving:
-            for mailbox in mailboxes:
-                receiving.start_soon(load.receive, mailbox)
-            async with trio.open_nursery() as sending:
+        async with trio.open_nursery() as lines:
+            for link in cluster.links:
+                await lines.start(link.run)
+            load = Load(cluster.urls(), plan.seed, plan.takeover_odds, plan.crash_odds)
+            async with trio.open_nursery() as receiving:
                 for mailbox in mailboxes:
-                    for number in range(plan.senders):
-                        sending.start_soon(load.send, mailbox, number)
-                await trio.sleep(plan.lead_in_s)
-                for number, name in enumerate(plan.injuries, 1):
-                    await trio.sleep(dice.uniform(*plan.between_s))
-                    what = await injuries[name](cluster, dice)
-                    injured[name] += 1
-                    load.history.injuries.append(f"{load.now():.1f} {what}")
-                    progress(
-                        f"{number}/{len(plan.injuries)} {what}; {len(load.history.acknowledged())} acknowledged so far"
-                    )
-                await cluster.revive()
-                await _answers_again(cluster, plan.heal_within_s)
-                load.calm.set()
-                # Sessions stand and mail goes on: from here it must come by itself, since no app connects again to look.
-                await trio.sleep(plan.lead_out_s)
-                load.enough.set()
-            healed_s = await _all_arrived(load, mailboxes, plan.heal_within_s)
-            await _settle(load, cluster, mailboxes, plan.heal_within_s)
-            receiving.cancel_scope.cancel()
+                    receiving.start_soon(load.receive, mailbox)
+                injured = await _hurt(plan, cluster, load, mailboxes, progress)
+                healed_s = await _all_arrived(load, mailboxes, plan.heal_within_s)
+                await _settle(load, cluster, mailboxes, plan.heal_within_s)
+                receiving.cancel_scope.cancel()
+            lines.cancel_scope.cancel()
         # Whoever asks once more gets nothing: what was settled stays gone, also over a restart.
         if plan.restart_at_end:
             for node in cluster.nodes:
@@ -126,9 +121,37 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
             await cluster.revive()
         for mailbox in mailboxes:
             for one in await mailbox.app.drain():
-                load.history.deliver(one["id"], mailbox.name, b"", 0, load.now())
+                load.history.deliver(one["id"], mailbox.name, from_b64(one["body"]), 0, load.now())
         log = cluster.log()
     return Result(plan, judge(load.history), load.history, injured, trio.current_time() - began, healed_s, log)
+
+
+async def _hurt(
+    plan: Plan, cluster: Cluster, load: Load, mailboxes: list[Mailbox], progress: Callable[[str], None]
+) -> Counter[str]:
+    """The load with the plan's injuries; returns when the relay is whole again and the senders have stopped."""
+    dice = random.Random(f"injuries {plan.seed}")
+    known = PAIR_INJURIES if plan.pair else INJURIES
+    injured: Counter[str] = Counter()
+    async with trio.open_nursery() as sending:
+        for mailbox in mailboxes:
+            for number in range(plan.senders):
+                sending.start_soon(load.send, mailbox, number)
+        await trio.sleep(plan.lead_in_s)
+        for number, name in enumerate(plan.injuries, 1):
+            await trio.sleep(dice.uniform(*plan.between_s))
+            what = await known[name](cluster, dice)
+            injured[name] += 1
+            load.history.injuries.append(f"{load.now():.1f} {what}")
+            acknowledged = len(load.history.acknowledged())
+            progress(f"{number}/{len(plan.injuries)} {what}; {acknowledged} acknowledged so far")
+        await cluster.revive()
+        await _answers_again(cluster, plan.heal_within_s)
+        load.calm.set()
+        # Sessions stand and mail goes on: from here it must come by itself, since no app connects again to look.
+        await trio.sleep(plan.lead_out_s)
+        load.enough.set()
+    return injured
 
 
 async def _join(cluster: Cluster, count: int) -> list[Mailbox]:

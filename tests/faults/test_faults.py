@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
+from tests.faults.cluster import running_cluster
 from tests.faults.injuries import INJURIES
 from tests.faults.run import Plan, Result, run, schedule
+from tests.live.app import App, post
+from tests.postgres.server import temporary_directory
 
 
 def described(result: Result) -> str:
@@ -37,6 +41,27 @@ async def test_a_standby_that_nobody_waits_for_loses_mail_and_is_convicted() -> 
     assert "lost" in result.verdict.charges, described(result)
 
 
+async def test_a_relay_that_starts_with_its_clock_weeks_ahead_drops_no_mail() -> None:
+    """A machine without a battery boots in another year; time servers set it right some seconds later."""
+    with (
+        temporary_directory() as directory,
+        running_cluster(directory, faked_time=True) as cluster,
+    ):
+        (node,) = cluster.nodes
+        bob = await App.join(node.url, (await trio.to_thread.run_sync(node.invite))[0])
+        envelope = bob.envelope()
+        async with bob.posting() as posting:
+            assert await post(posting, envelope) == {envelope["id"]: "posted"}
+        assert cluster.clock is not None
+        cluster.clock.write_text(str(400 * 86400))
+        node.kill()
+        await cluster.revive()
+        node.kill()
+        cluster.clock.write_text("0")
+        await cluster.revive()
+        assert [one["id"] for one in await bob.drain()] == [envelope["id"]]
+
+
 CONVICTED = {
     "ack_before_commit": (("kill_all_relays",) * 2, "lost", {}),
     "delete_before_delivery": ((), "lost", {}),
@@ -50,7 +75,7 @@ CONVICTED = {
 async def test_a_planted_bug_is_convicted(bug: str) -> None:
     injuries, charge, settings = CONVICTED[bug]
     plan = Plan(
-        seed=5, injuries=injuries, application="tests.faults.bugged_app:app", bug=bug, settings=dict(settings),
+        seed=5, injuries=injuries, application="tests.faults.altered_app:app", bug=bug, settings=dict(settings),
         mailboxes=2, lead_in_s=3.0, heal_within_s=4.0, crash_odds=0.15, takeover_odds=0.15, restart_at_end=False,
     )  # fmt: skip
     result = await run(plan)
@@ -59,7 +84,7 @@ async def test_a_planted_bug_is_convicted(bug: str) -> None:
 
 async def test_the_same_runs_without_a_bug_are_acquitted() -> None:
     plan = Plan(
-        seed=5, injuries=("kill_all_relays",) * 2, application="tests.faults.bugged_app:app", settings={"mailbox_envelopes": 20},
+        seed=5, injuries=("kill_all_relays",) * 2, application="tests.faults.altered_app:app", settings={"mailbox_envelopes": 20},
         mailboxes=2, lead_in_s=3.0, crash_odds=0.15, takeover_odds=0.15,
     )  # fmt: skip
     result = await run(plan)

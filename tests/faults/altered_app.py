@@ -1,13 +1,17 @@
-"""A relay with one planted bug, named by PLANTED_BUG: the checker must convict it (test_planted_bugs.py). Served like the real one:
-`hypercorn -k trio tests.faults.bugged_app:app`.
+"""The relay, altered for a test. Served like the real one: `hypercorn -k trio tests.faults.altered_app:app`.
 
-Each bug is one that somebody could write in good faith, for speed or to be helpful.
+PLANTED_BUG  names one of the bugs below, which the checker must convict. Each is one that somebody could write in good faith, for speed or
+             to be helpful.
+CLOCK_FILE   holds the seconds by which the wall clock of the process is off, read again every time. Its monotonic clock stays true, as in
+             life. (libfaketime would do this from outside, but its clock_nanosleep fails under Python's time.sleep.)
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -107,13 +111,26 @@ def trim_when_full() -> None:
     PostgresMailbox.put = put  # type: ignore[method-assign]
 
 
+def shift_clock(file: Path) -> None:
+    true_time = time.time
+    opened = os.open(file, os.O_RDONLY)  # once: the process may run out of files later
+
+    def shifted() -> float:
+        return true_time() + float(os.pread(opened, 32, 0) or 0)
+
+    time.time = shifted
+
+
 BUGS = {
     bug.__name__: bug
     for bug in (ack_before_commit, delete_before_delivery, lost_wake_up, superseded_acks_honoured, trim_when_full)
 }
 
-BUGS[os.environ["PLANTED_BUG"]]() if "PLANTED_BUG" in os.environ else None
+if "PLANTED_BUG" in os.environ:
+    BUGS[os.environ["PLANTED_BUG"]]()
+if "CLOCK_FILE" in os.environ:
+    shift_clock(Path(os.environ["CLOCK_FILE"]))
 
-from relay.app import app  # noqa: E402  # wired after the bug is in
+from relay.app import app  # noqa: E402  # wired after it was altered
 
 __all__ = ["BUGS", "app"]
