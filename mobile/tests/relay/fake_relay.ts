@@ -28,6 +28,13 @@ interface Waiting {
   body: string;
 }
 
+interface WaitingSignal {
+  id: string;
+  body: string;
+  /** By the relay's clock, seconds since 1970. */
+  until: number;
+}
+
 interface FakeAccount {
   id: string;
   tokenHash: string;
@@ -41,6 +48,7 @@ interface FakeAccount {
   phoneToken: string | null;
   numberHash: string | null;
   mailbox: Waiting[];
+  signals: WaitingSignal[];
   session: MailboxSession | null;
 }
 
@@ -318,6 +326,7 @@ export class FakeRelay {
       numberHash: ((body['access'] as Json)['number'] as string | undefined) ?? null,
       phoneToken: (body['phone_token'] as string | undefined) ?? null,
       mailbox: [],
+      signals: [],
       session: null,
     };
     this.#accounts.set(account.id, account);
@@ -422,11 +431,18 @@ export class FakeRelay {
       if (account.session !== session) return; // superseded: its acks delete nothing
       this.log.acked.push(...ids);
       account.mailbox = account.mailbox.filter(({ id }) => !ids.includes(id));
+      account.signals = account.signals.filter(({ id }) => !ids.includes(id));
       for (const id of ids) session.inFlight.delete(id);
       this.#deliver(account);
     });
     if (this.#isLow(account)) this.#tellPrekeysLow(account.id);
+    for (const waiting of account.signals) this.#signal(session, waiting);
     this.#deliver(account);
+  }
+
+  #signal({ socket }: MailboxSession, { id, body, until }: WaitingSignal): void {
+    const left = until - this.now();
+    if (left > 0) this.#say(socket, { type: 'signal', id, body, ttl_s: left });
   }
 
   #isLow(account: FakeAccount): boolean {
@@ -455,8 +471,16 @@ export class FakeRelay {
     this.#session(socket, (frame) => {
       if (frame['type'] === 'signal') {
         const fields = { type: () => true, id: uuid, to: uuid, access: b64(16), body: (body: unknown) => BODY_SIZES.includes(bytes(body).length), ttl_s: integer(1, 60) };
-        const { id } = shape(frame, fields);
+        const { id, to, access, body, ttl_s } = shape(frame, fields) as { id: string; to: string; access: string; body: string; ttl_s: number };
+        const account = this.#opens(to, access);
+        if (!account) {
+          this.#say(socket, { type: 'refused', id, code: 'no_access', retry_after_s: null, now: this.now() });
+          return;
+        }
+        const waiting = { id, body, until: this.now() + ttl_s };
+        account.signals.push(waiting);
         this.#say(socket, { type: 'posted', ids: [id] });
+        if (account.session) this.#signal(account.session, waiting);
         return;
       }
       const { envelopes } = shape(frame, { type: (type) => type === 'post', envelopes: listOf(envelope, 1, 32) }) as {

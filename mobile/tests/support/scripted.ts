@@ -107,3 +107,35 @@ export class ScriptedSockets {
     return socket;
   }
 }
+
+/** The machine's clock, which a test may move on: timers that come due by that run at once. With real sockets, so real time goes on as well. */
+export class SkippingClock implements Clock {
+  #skipped = 0;
+  readonly #timers = new Set<{ at: number; run: () => void; timeout: NodeJS.Timeout }>();
+
+  now(): number {
+    return Date.now() + this.#skipped;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const end = (): void => {
+      clearTimeout(timer.timeout);
+      this.#timers.delete(timer);
+    };
+    const timer = {
+      at: this.now() + ms,
+      run: () => {
+        end();
+        run();
+      },
+      timeout: setTimeout(() => timer.run(), Math.min(ms, 2 ** 31 - 1)),
+    };
+    this.#timers.add(timer);
+    return end;
+  }
+
+  skip(ms: number): void {
+    this.#skipped += ms;
+    for (const timer of [...this.#timers].sort((a, b) => a.at - b.at)) if (timer.at <= this.now()) timer.run();
+  }
+}

@@ -209,7 +209,9 @@ export class ChatActions implements ChatPart {
     if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds > LONGEST_TIMER_S) throw new CannotDo('bad_timer', 'at most four weeks');
     await this.#mayWriteTo(peer);
     const { sender, time } = await client.running();
-    const content = sender.content({ kind: 'timer', seconds });
+    const { timerAt = 0 } = (await store.conversations.get(peer)) ?? {};
+    const made = sender.content({ kind: 'timer', seconds });
+    const content = { ...made, sentAt: Math.max(made.sentAt, timerAt + 1) }; // later than any word before it
     await this.#change(peer, content, null, [
       store.conversations.setTimer(peer, seconds, content.sentAt),
       store.messages.add({ contentId: content.id, peer, direction: 'out', kind: 'timer', sentAt: content.sentAt, state: 'queued', timerS: seconds, readAt: time.nowS() }),

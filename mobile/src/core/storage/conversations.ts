@@ -9,6 +9,8 @@ export interface Conversation {
   readonly peer: string;
   readonly draft: string;
   readonly timerS: number;
+  /** When it was last set, by the relay's clock; 0 never. */
+  readonly timerAt: number;
   readonly archived: boolean;
   readonly unread: number;
   /** Of the newest message; null when there is none. */
@@ -49,7 +51,7 @@ export const CONVERSATION_TABLES: readonly string[] = [
 
 const UNREAD = `(SELECT count(*) FROM message m WHERE m.peer = p.account_id AND m.direction = 'in' AND m.read_at IS NULL)`;
 const LAST = `(SELECT max(seq) FROM message m WHERE m.peer = p.account_id)`;
-const COLUMNS = `p.account_id AS peer, coalesce(c.draft, '') AS draft, coalesce(c.timer_s, 0) AS timer_s, coalesce(c.archived, 0) AS archived,
+const COLUMNS = `p.account_id AS peer, coalesce(c.draft, '') AS draft, coalesce(c.timer_s, 0) AS timer_s, coalesce(c.timer_at, 0) AS timer_at, coalesce(c.archived, 0) AS archived,
                  ${UNREAD} AS unread, ${LAST} AS last_seq`;
 
 function asConversation(row: Row): Conversation {
@@ -57,6 +59,7 @@ function asConversation(row: Row): Conversation {
     peer: row.text('peer'),
     draft: row.text('draft'),
     timerS: row.integer('timer_s'),
+    timerAt: row.integer('timer_at'),
     archived: row.flag('archived'),
     unread: row.integer('unread'),
     lastSeq: row.integerOrNull('last_seq'),
@@ -173,11 +176,12 @@ export class ConversationArea extends Area {
     return { sql: 'INSERT INTO conversation (peer, draft) VALUES (:peer, :draft) ON CONFLICT (peer) DO UPDATE SET draft = excluded.draft', params: { peer, draft } };
   }
 
-  /** The later word wins: `at` by the relay's clock. */
+  /** The later word wins, of two in one second the longer time, so that both sides agree. `at` is by the relay's clock. */
   setTimer(peer: string, seconds: number, at: number): Statement {
     return {
       sql: `INSERT INTO conversation (peer, timer_s, timer_at) VALUES (:peer, :seconds, :at)
-            ON CONFLICT (peer) DO UPDATE SET timer_s = excluded.timer_s, timer_at = excluded.timer_at WHERE excluded.timer_at >= timer_at`,
+            ON CONFLICT (peer) DO UPDATE SET timer_s = excluded.timer_s, timer_at = excluded.timer_at
+              WHERE excluded.timer_at > timer_at OR (excluded.timer_at = timer_at AND excluded.timer_s > timer_s)`,
       params: { peer, seconds, at },
     };
   }
