@@ -2,7 +2,7 @@
  * A relay in memory, on a real port of this machine. It follows docs/protocol.md and passes the same contract suite as the
  * real one (contract.ts). What a real relay does over time (expiry, limits) it does not do.
  */
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -11,10 +11,10 @@ import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 
 import { BODY_SIZES } from '../../src/core/padding.ts';
-import { isUuid, timeOf } from '../../src/core/uuid.ts';
+import { timeOf } from '../../src/core/uuid.ts';
+import { b64, BadFrame, bytes, ecKey, integer, listOf, sha256, shape, signedKey, u32, uuid } from './fake_checks.ts';
+import type { Json } from './fake_checks.ts';
 import { FakeNumbers } from './fake_numbers.ts';
-
-type Json = Record<string, unknown>;
 
 export interface SignedKey {
   id: number;
@@ -68,39 +68,6 @@ class Problem extends Error {
     this.code = code;
   }
 }
-
-class BadFrame extends Error {}
-
-const bytes = (text: unknown): Buffer => {
-  if (typeof text !== 'string' || !/^[A-Za-z0-9_-]*={0,2}$/.test(text)) throw new BadFrame('base64url');
-  return Buffer.from(text, 'base64url');
-};
-const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('base64url');
-const u32 = (value: number): Buffer => {
-  const buffer = Buffer.alloc(4);
-  buffer.writeUInt32BE(value);
-  return buffer;
-};
-
-/** Refuses fields that are unknown, missing or of another size: what the relay's frames do. */
-function shape(value: unknown, fields: Record<string, (field: unknown) => boolean>, optional: readonly string[] = []): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new BadFrame('object');
-  const object = value as Json;
-  for (const name of Object.keys(object)) if (!(name in fields)) throw new BadFrame(`unknown ${name}`);
-  for (const [name, check] of Object.entries(fields)) {
-    if (object[name] === undefined && optional.includes(name)) continue;
-    if (!check(object[name])) throw new BadFrame(name);
-  }
-  return object;
-}
-const b64 = (size: number) => (field: unknown) => bytes(field).length === size;
-const integer = (least: number, most: number) => (field: unknown) => Number.isSafeInteger(field) && (field as number) >= least && (field as number) <= most;
-const uuid = (field: unknown) => typeof field === 'string' && isUuid(field);
-const listOf = (check: (item: unknown) => boolean, least: number, most: number) => (field: unknown) =>
-  Array.isArray(field) && field.length >= least && field.length <= most && field.every(check);
-const ecKey = (field: unknown) => Boolean(shape(field, { id: integer(1, 0xffffff), public_key: b64(33) }));
-const signedKey = (size: number) => (field: unknown) =>
-  Boolean(shape(field, { id: integer(1, 0xffffff), public_key: b64(size), signature: b64(64) }));
 
 export class FakeRelay {
   url = '';
