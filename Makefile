@@ -95,6 +95,11 @@ test-both: setup ## tests of the client core against a relay that it starts
 faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what came of every post (COUNT=110 SEED= ONLY=)
 	@exec $(BIN)/python -m tests.faults --count $(COUNT) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: proof
+proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals
+	$(BIN)/python -m tests.proof
+	$(BIN)/pytest tests/proof -k betrays
+
 .PHONY: format
 format: $(PYTHON_READY) ## rewrite the Python code in the house style
 	$(BIN)/ruff check --fix-only --quiet .

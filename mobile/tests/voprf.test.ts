@@ -20,7 +20,14 @@ interface Vectors {
   vectors: { inputs: string[]; blinds: string[]; blinded: string[]; evaluated: string[]; proof: string; proof_random_scalar: string; outputs: string[] }[];
 }
 
-const RFC = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../tests/vectors/rfc9497_ristretto255_voprf.json'), 'utf8')) as Vectors;
+const vectors = (file: string): unknown => JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../tests/vectors', file), 'utf8'));
+const RFC = vectors('rfc9497_ristretto255_voprf.json') as Vectors;
+const SHARED = vectors('numbers.json') as {
+  app_salt: string;
+  voprf_public_key: string;
+  proof: string;
+  cases: Record<'number' | 'phone_hash' | 'blind' | 'blinded' | 'evaluated' | 'output' | 'phone_token' | 'number_access_key', string>[];
+};
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
 const hex = (data: Uint8Array): string => Buffer.from(data).toString('hex');
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
@@ -123,6 +130,18 @@ describe('an answer', () => {
 });
 
 describe('numbers', () => {
+  test('the worked example of docs/protocol.md, which the relay is held to as well', () => {
+    const cases = SHARED.cases.map((one) => ({ ...one, hash: phoneHash(bytes(SHARED.app_salt), one.number) }));
+    expect(cases.map(({ hash }) => hex(hash))).toEqual(cases.map(({ phone_hash: expected }) => expected));
+    const blinded = cases.map(({ hash, blind: scalar }) => blind(hash, randomGiving(scalar)));
+    expect(blinded.map(({ element }) => hex(element))).toEqual(cases.map(({ blinded: expected }) => expected));
+    const outputs = finalize(blinded, cases.map(({ evaluated }) => bytes(evaluated)), bytes(SHARED.proof), bytes(SHARED.voprf_public_key));
+    expect(outputs.map(hex)).toEqual(cases.map(({ output }) => output));
+    const secrets = outputs.map(secretsOf);
+    expect(secrets.map(({ phoneToken }) => hex(phoneToken))).toEqual(cases.map(({ phone_token: expected }) => expected));
+    expect(secrets.map(({ accessKey }) => hex(accessKey))).toEqual(cases.map(({ number_access_key: expected }) => expected));
+  });
+
   test('only E.164 is taken', () => {
     for (const good of ['+4915112345678', '+905321234567', '+12025550123']) expect(isE164(good)).toBe(true);
     for (const bad of ['4915112345678', '+0123456789', '+49 151 12345678', '+1234567890123456', '+49', '', '+49151abc5678']) expect(isE164(bad)).toBe(false);

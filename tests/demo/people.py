@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 MOBILE = Path(__file__).parents[2] / "mobile"
-CLIENT = ["node", "--import", "tsx", "src/client/main.ts"]
 PATIENCE_S = 60.0
 
 
@@ -28,6 +28,14 @@ class Person:
     account: str = ""
     card: str = ""
     online: Online | None = field(default=None, repr=False)
+    environ: dict[str, str] = field(default_factory=dict)
+    hook: Path | None = None
+    """A module that Node loads before the client: a client that has been tampered with."""
+
+    def command(self, *command: str) -> list[str]:
+        hook = [] if self.hook is None else ["--import", str(self.hook)]
+        main = ["node", "--import", "tsx", *hook, "src/client/main.ts"]
+        return [*main, *command, "--data", str(self.directory), "--json"]
 
     def run(self, *command: str) -> list[dict[str, Any]]:
         """One command of the client; its results, one JSON object a line.
@@ -36,15 +44,15 @@ class Person:
             DemoFailed: it exited with an error; the message is what it said.
         """
         done = subprocess.run(
-            [*CLIENT, *command, "--data", str(self.directory), "--json"],
+            self.command(*command), env=os.environ | self.environ,
             cwd=MOBILE, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
         if done.returncode:
             raise DemoFailed(f"{self.name}: {command[0]} exited with {done.returncode}: {done.stderr.strip()}")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def join(self, invite: str) -> None:
-        (joined,) = self.run("join", invite, "--name", self.name)
+    def join(self, invite: str, *flags: str) -> None:
+        (joined,) = self.run("join", invite, "--name", self.name, *flags)
         self.account, self.card = joined["account"], joined["card"]
 
     def history(self, other: Person) -> list[dict[str, Any]]:
@@ -64,7 +72,7 @@ class Online:
         self.events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [*CLIENT, "watch", "--data", str(person.directory), "--json"],
+            person.command("watch"), env=os.environ | person.environ,
             cwd=MOBILE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )  # fmt: skip
         threading.Thread(target=self._read, daemon=True).start()

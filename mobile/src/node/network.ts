@@ -17,9 +17,11 @@ export class Lane {
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: 4 });
   readonly #tls = new https.Agent({ keepAlive: true, maxSockets: 4 });
 
-  request(method: string, url: string, headers: Record<string, string>, body?: string): Promise<HttpAnswer> {
+  /** `alone`: on a connection of its own, closed with the answer. */
+  request(method: string, url: string, headers: Record<string, string>, body?: string, alone = false): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
       const secure = url.startsWith('https:');
+      const pool = secure ? this.#tls : this.#plain;
       const unreachable = (error: Error): void => {
         const { code } = error as NodeJS.ErrnoException;
         reject(new RelayUnreachable(`${new URL(url).host} did not answer (${code ?? error.message})`));
@@ -28,7 +30,7 @@ export class Lane {
         url,
         {
           method,
-          agent: secure ? this.#tls : this.#plain,
+          agent: alone ? false : pool,
           headers: body === undefined ? headers : { ...headers, 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
           signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
         },
@@ -110,8 +112,9 @@ export function identifiedLane(lane: Lane): { http: IdentifiedHttp; sockets: Ide
 export function anonymousLane(lane: Lane): { http: AnonymousHttp; sockets: AnonymousSockets } {
   return {
     http: {
+      // Each alone: a connection that is used again would tell that one person asked about two others.
       request: ({ method, url, accessKey, json }) =>
-        lane.request(method, url, accessKey === undefined ? {} : { 'Access-Key': accessKey }, json === undefined ? undefined : JSON.stringify(json)),
+        lane.request(method, url, accessKey === undefined ? {} : { 'Access-Key': accessKey }, json === undefined ? undefined : JSON.stringify(json), true),
     },
     sockets: { open: (url, listener) => lane.socket(url, {}, listener) },
   };

@@ -10,6 +10,7 @@ const b64 = (data: Uint8Array): string => Buffer.from(data).toString('base64url'
 
 function strings(value: unknown, name: string, least: number, most: number): string[] {
   const list = (value as Json | null)?.[name];
+  if (Array.isArray(list) && new Set(list).size !== list.length) throw new Error('bad request');
   const good = Array.isArray(list) && list.length >= least && list.length <= most && list.every((item) => typeof item === 'string' && bytes(item).length === 32);
   if (!good || Object.keys(value as Json).length !== 1) throw new Error('bad request');
   return list as string[];
@@ -45,11 +46,11 @@ export class FakeNumbers {
     return [200, { evaluated: evaluated.map(b64), proof: b64(proof) }];
   }
 
-  lookUp(value: unknown, accounts: readonly { id: string; phoneToken: string | null }[]): Json {
+  lookUp(value: unknown, accounts: readonly { id: string; phoneToken: string | null; numberHash: string | null }[]): Json {
     const tokens = strings(value, 'tokens', 100, 100);
     this.log.tokens.push(tokens);
     this.log.order.push('lookup');
-    const byToken = new Map(accounts.map(({ id, phoneToken }) => [phoneToken, id]));
+    const byToken = new Map(accounts.filter(({ numberHash }) => numberHash !== null).map(({ id, phoneToken }) => [phoneToken, id]));
     return { accounts: tokens.map((token) => byToken.get(token) ?? null) };
   }
 }
