@@ -11,6 +11,8 @@ from tests.faults.run import Plan, Result, run, schedule
 from tests.live.app import App, post
 from tests.postgres.server import temporary_directory
 
+pytestmark = pytest.mark.timeout(400)  # a slow machine starts a dozen relays here
+
 
 def described(result: Result) -> str:
     return (
@@ -71,21 +73,31 @@ CONVICTED = {
 }
 
 
-@pytest.mark.parametrize("bug", CONVICTED)
-async def test_a_planted_bug_is_convicted(bug: str) -> None:
-    injuries, charge, settings = CONVICTED[bug]
-    plan = Plan(
+def guilty(bug: str) -> Plan:
+    injuries, _charge, settings = CONVICTED[bug]
+    return Plan(
         seed=5, injuries=injuries, application="tests.faults.altered_app:app", bug=bug, settings=dict(settings),
         mailboxes=2, lead_in_s=3.0, heal_within_s=4.0, crash_odds=0.15, takeover_odds=0.15, restart_at_end=False,
     )  # fmt: skip
-    result = await run(plan)
-    assert charge in result.verdict.charges, described(result)
 
 
-async def test_the_same_runs_without_a_bug_are_acquitted() -> None:
-    plan = Plan(
-        seed=5, injuries=("kill_all_relays",) * 2, application="tests.faults.altered_app:app", settings={"mailbox_envelopes": 20},
-        mailboxes=2, lead_in_s=3.0, crash_odds=0.15, takeover_odds=0.15,
-    )  # fmt: skip
-    result = await run(plan)
-    assert result.verdict.charges == {}, described(result)
+INNOCENT = Plan(
+    seed=5, injuries=("kill_all_relays",) * 2, application="tests.faults.altered_app:app", settings={"mailbox_envelopes": 20},
+    mailboxes=2, lead_in_s=3.0, crash_odds=0.15, takeover_odds=0.15,
+)  # fmt: skip
+
+
+async def test_each_planted_bug_is_convicted_and_the_same_without_a_bug_is_acquitted() -> None:
+    """All at the same time, since they mostly wait."""
+    results: dict[str, Result] = {}
+
+    async def carry_out(name: str, plan: Plan) -> None:
+        results[name] = await run(plan)
+
+    async with trio.open_nursery() as nursery:
+        for bug in CONVICTED:
+            nursery.start_soon(carry_out, bug, guilty(bug))
+        nursery.start_soon(carry_out, "innocent", INNOCENT)
+    for bug, (_injuries, charge, _settings) in CONVICTED.items():
+        assert charge in results[bug].verdict.charges, f"{bug} got away: {described(results[bug])}"
+    assert results["innocent"].verdict.charges == {}, described(results["innocent"])
