@@ -18,7 +18,8 @@ CREATE TABLE accounts (
     last_session_on      date,
     session_epoch        bigint NOT NULL DEFAULT 0,
     mailbox_was_full     boolean NOT NULL DEFAULT false,
-    takes_full_at        timestamptz
+    takes_full_at        timestamptz,
+    recovered_by         bytea CHECK (octet_length(recovered_by) = 32)
 );
 COMMENT ON TABLE accounts IS 'One row a member. Random account id; nothing in it leads to a person without secrets that are kept elsewhere.';
 COMMENT ON COLUMN accounts.account_id IS 'random UUID, the name by which envelopes are addressed';
@@ -31,16 +32,19 @@ COMMENT ON COLUMN accounts.contact_access_hash IS 'SHA-256 of the access key tha
 COMMENT ON COLUMN accounts.number_access_hash IS 'SHA-256 of the access key that follows from the number; null: closed to strangers';
 COMMENT ON COLUMN accounts.registered_on IS 'day of registration';
 COMMENT ON COLUMN accounts.last_session_on IS 'day of the last mailbox session';
-COMMENT ON COLUMN accounts.session_epoch IS 'count of mailbox sessions: the newest one''s acks count, no older one''s';
+COMMENT ON COLUMN accounts.session_epoch IS 'count of mailbox sessions since the last recovery: the newest one''s acks count, no older one''s; its high 32 bits count recoveries';
 COMMENT ON COLUMN accounts.mailbox_was_full IS 'a post was refused because the mailbox was full, and the member has not been told yet';
 COMMENT ON COLUMN accounts.takes_full_at IS 'when the allowance of prekey takes is full again (limits how fast strangers can use up one-time keys)';
+
+COMMENT ON COLUMN accounts.recovered_by IS 'SHA-256 of the last recovery''s code and new secrets, so that it can be asked for again; null: never recovered';
 
 CREATE TABLE invites (
     code_hash       bytea PRIMARY KEY CHECK (octet_length(code_hash) = 32),
     expires_at      timestamptz NOT NULL,
     uses_left       integer NOT NULL CHECK (uses_left >= 0),
     evaluations_left integer NOT NULL CHECK (evaluations_left >= 0),
-    phone_token     bytea CHECK (octet_length(phone_token) = 32)
+    phone_token     bytea CHECK (octet_length(phone_token) = 32),
+    registrations_full_at timestamptz
 );
 COMMENT ON TABLE invites IS 'Invites that the operator minted; rows go a day after they expire.';
 COMMENT ON COLUMN invites.code_hash IS 'SHA-256 of the code in the link';
@@ -48,6 +52,7 @@ COMMENT ON COLUMN invites.expires_at IS 'no registration after this time';
 COMMENT ON COLUMN invites.uses_left IS 'registrations that are left';
 COMMENT ON COLUMN invites.evaluations_left IS 'evaluations of the oblivious function that are left to who has no account yet';
 COMMENT ON COLUMN invites.phone_token IS 'the only phone token that may be registered with it; null: any, or none';
+COMMENT ON COLUMN invites.registrations_full_at IS 'when its allowance of registrations is full again; null: it was not used yet';
 
 CREATE TABLE registrations (
     code_hash       bytea NOT NULL CHECK (octet_length(code_hash) = 32),
@@ -73,6 +78,15 @@ COMMENT ON TABLE allowances IS 'What accounts have used up of what is scarce; a 
 COMMENT ON COLUMN allowances.account_id IS 'whose';
 COMMENT ON COLUMN allowances.what IS 'of what: a word of the relay''s code';
 COMMENT ON COLUMN allowances.full_at IS 'when the allowance is full again';
+
+-- Not keyed by account: what is claimed may be no account at all, and must look the same. It has 2^20 rows at most.
+CREATE TABLE recovery_tries (
+    slot     integer PRIMARY KEY,
+    full_at  timestamptz NOT NULL
+);
+COMMENT ON TABLE recovery_tries IS 'Tries to recover accounts, real or not, counted in slots; a row goes when its allowance is full again.';
+COMMENT ON COLUMN recovery_tries.slot IS '20 bits of the hash of what the account was claimed by';
+COMMENT ON COLUMN recovery_tries.full_at IS 'when the allowance is full again';
 
 -- Prekeys --------------------------------------------------------------------------------------------------------------
 

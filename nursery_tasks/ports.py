@@ -79,11 +79,14 @@ class PageStore(Protocol[T]):
 class Mailbox(PostStore, AckStore, PageStore[Waiting], Protocol):
     """The durable queue of sealed envelopes."""
 
-    async def begin_session(self, account_id: UUID) -> int | None:
-        """Counts the account's session epoch up and answers it; None if there is no such account."""
+    async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
+        """Counts the account's session epoch up and answers it; None if there is no such account.
+
+        None too if the account has been recovered since its token was checked, when it had been `recoveries` times.
+        """
 
     async def epochs(self, account_ids: Collection[UUID]) -> dict[UUID, int]:
-        """The newest session epoch of each of these accounts that exists."""
+        """The newest session epoch of each of these accounts that exists. Its high 32 bits count the account's recoveries."""
 
     async def notices(self, account_id: UUID) -> Notices:
         """What to tell the member; asking clears `mailbox_was_full`."""

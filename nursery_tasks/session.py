@@ -192,13 +192,17 @@ class PostServices:
     wall: Wall
 
 
-async def run_mailbox_session(peer: Peer, account_id: UUID, services: MailboxServices, timing: Timing) -> Ending:
+async def run_mailbox_session(
+    peer: Peer, account_id: UUID, services: MailboxServices, timing: Timing, *, recoveries: int = 0
+) -> Ending:
     """Serves one mailbox session from the first frame to the goodbye.
+
+    `recoveries`: how often the account had been recovered when its token was checked.
 
     Exactly four tasks: inbound reader, mailbox drainer, call-signal forwarder, heartbeat.
     """
     try:
-        epoch = await services.mailbox.begin_session(account_id)
+        epoch = await services.mailbox.begin_session(account_id, recoveries)
     except Exception as error:
         session = MailboxSession(peer, 0, timing, services.wall)
         session.end(_ending_of(error))

@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 
 from relay.database import Database, Queries
 from relay.errors import BadInvite, NumberTaken, Unauthorized
-from relay.invites import REPLAY_GRACE_S, hash_of, spend
+from relay.invites import REPLAY_GRACE_S, RegistrationPace, hash_of, lock, spend
 from relay.prekeys import PrekeyUpload, insert_one_time_keys, insert_standing_keys, require_signed
 from relay.queries import identity as sql
 
 _POSTS_SETTLE_S: Final = 30  # several times what a batch of posts may take, database trouble included
+DEFAULT_PACE: Final = RegistrationPace(burst=100, one_s=18)
 _NOBODYS_TOKEN_HASH: Final = bytes(32)  # nobody knows what hashes to this
 
 
@@ -40,6 +41,7 @@ class AccountDescription(NamedTuple):
     registration_id: int
     phone_token: bytes | None
     open_to_number: bool
+    recovered: bool
     registered_on: date
     last_session_on: date | None
     prekeys: int
@@ -57,11 +59,14 @@ class AccessChange(NamedTuple):
 
 
 class Accounts:
-    """Accounts in PostgreSQL. `wall_clock` gives seconds since 1970."""
+    """Accounts in PostgreSQL. `wall_clock` gives seconds since 1970; `pace` is how fast one invite registers people."""
 
-    def __init__(self, database: Database, *, wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, *, wall_clock: Callable[[], float], pace: RegistrationPace = DEFAULT_PACE
+    ) -> None:
         self._database = database
         self._wall_clock = wall_clock
+        self._pace = pace
         self._ended: dict[UUID, float] = {}  # deleted by this process lately, and when
 
     async def register(self, invite_code: str, wanted: Registration) -> UUID:
@@ -74,17 +79,19 @@ class Accounts:
             BadInvite: unknown, used up, expired, for another number, or used by this identity key with another token.
             BadSignature: a prekey is not signed by the identity key.
             NumberTaken: another account has this phone token; the invite is not spent.
+            RateLimited: this invite was used too often of late; it is not spent.
             DatabaseUnavailable: the outcome is unknown; the same call again is safe.
         """
         code_hash = hash_of(invite_code)
         await require_signed(wanted.identity_key, wanted.prekeys.signed_keys())
         now = self._wall_clock()
         async with self._database.transaction() as tx:
-            expires_at = await tx.fetchval(sql.LOCK_INVITE, code_hash)
+            invite = await lock(tx, code_hash)
             earlier = await _find_registration(tx, code_hash, wanted, now)
             if earlier is not None:
                 return earlier
-            await spend(tx, code_hash, now, wanted.phone_token)
+            await spend(tx, code_hash, invite, now, wanted.phone_token, self._pace)
+            assert invite is not None  # else it could not have been spent
             account_id = uuid4()
             inserted = await tx.fetchval(
                 sql.INSERT_ACCOUNT,
@@ -100,23 +107,29 @@ class Accounts:
             )
             if inserted is None:
                 raise NumberTaken
-            forget_at = expires_at + REPLAY_GRACE_S
+            forget_at = invite.expires_at + REPLAY_GRACE_S
             await tx.execute(sql.INSERT_REGISTRATION, code_hash, wanted.identity_key, account_id, forget_at)
             await insert_standing_keys(tx, account_id, wanted.prekeys)
             await insert_one_time_keys(tx, account_id, wanted.prekeys)
         return account_id
 
-    async def authenticate(self, account_id: UUID, secret: bytes) -> None:
+    async def authenticate(self, account_id: UUID, secret: bytes) -> int:
         """Checks a bearer token's secret, with the same work and answer for an account that does not exist.
+
+        Answers how often the account has been recovered. A session that begins later passes it on, so that none begins with a token that
+        a recovery has made void in between.
 
         Raises:
             Unauthorized: no such account, or another token.
             DatabaseUnavailable
         """
-        stored = await self._database.fetchval(sql.BEARER_HASH, account_id)
-        matches = hmac.compare_digest(hashlib.sha256(secret).digest(), stored or _NOBODYS_TOKEN_HASH)
-        if not matches:
+        row = await self._database.fetchrow(sql.BEARER, account_id)
+        stored = _NOBODYS_TOKEN_HASH if row is None else row["token_hash"]
+        matches = hmac.compare_digest(hashlib.sha256(secret).digest(), stored)
+        if row is None or not matches:
             raise Unauthorized
+        recoveries: int = row["recoveries"]
+        return recoveries
 
     async def identity_key(self, account_id: UUID) -> bytes:
         """The account's serialized public identity key.

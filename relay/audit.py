@@ -47,6 +47,9 @@ HELD: Final[Mapping[str, Table]] = {
             "registered_on": Why("date", "to judge abandoned accounts; a day, not a time"),
             "last_session_on": Why("date", "to judge abandoned accounts; a day, not a time"),
             "session_epoch": Why("bigint", "so that only the newest session's acknowledgements count"),
+            "recovered_by": Why(
+                "bytea", "so that a lost answer to a recovery can be given again; absent: never recovered"
+            ),
             "mailbox_was_full": Why("boolean", "to tell the member that somebody's message was refused"),
             "takes_full_at": Why(
                 "timestamp with time zone", "limits how fast one-time keys are used up; no older than minutes of use"
@@ -63,6 +66,9 @@ HELD: Final[Mapping[str, Table]] = {
                 "integer", "bounds the numbers that somebody without an account may have evaluated"
             ),
             "phone_token": Why("bytea", "an invite for one number is for nobody else; absent in others"),
+            "registrations_full_at": Why(
+                "timestamp with time zone", "an invite that went astray registers only so many an hour"
+            ),
         },
     ),
     "registrations": Table(
@@ -80,6 +86,13 @@ HELD: Final[Mapping[str, Table]] = {
             "account_id": _WHOSE,
             "what": Why("text", "which allowance"),
             "full_at": Why("timestamp with time zone", "so that limits hold across processes and restarts"),
+        },
+    ),
+    "recovery_tries": Table(
+        "until the allowance is full again",
+        {
+            "slot": Why("integer", "limits tries without telling accounts from names that are none"),
+            "full_at": Why("timestamp with time zone", "so that the limit holds across processes and restarts"),
         },
     ),
     "standing_prekeys": Table(
@@ -148,6 +161,7 @@ OTHERS: Final = frozenset(
         ("sequence", "envelope_seq"),
         ("index", "accounts_pkey"),
         ("index", "allowances_pkey"),
+        ("index", "recovery_tries_pkey"),
         ("index", "accounts_phone_token_key"),
         ("index", "invites_pkey"),
         ("index", "registrations_pkey"),

@@ -78,6 +78,13 @@ class Settings(BaseModel):
     evaluations_per_day: _Positive = 200
     """And after that. It is what makes trying all numbers hopeless for a member: a country would take thousands of years."""
 
+    registrations_burst: _Positive = 100
+    """Of one invite, at once."""
+    registrations_per_hour: _Positive = 200
+    recoveries_burst: _Positive = 10
+    """Tries under one account id or phone token, whether there is such an account or not."""
+    recoveries_per_hour: _Positive = 10
+
     # -- identity --
     certificate_ttl_s: Annotated[int, Field(gt=0, le=86400)] = 86400
     invite_ttl_s: _Positive = 7 * 86400

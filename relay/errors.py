@@ -74,6 +74,14 @@ class BadInvite(RelayError):
     detail = "This invite is not valid, or it has been used up. Ask your operator for a new one."
 
 
+class BadRecovery(RelayError):
+    """No such account, or another recovery code: one answer for both, equal in body, length and time."""
+
+    code = "bad_recovery"
+    status = 401
+    detail = "There is no such account, or the recovery code is not its own."
+
+
 class ForeignOrigin(RelayError):
     """A browser page of another site tried to open a socket."""
 

@@ -47,6 +47,13 @@ def hash_of(code: str) -> bytes:
     return hashlib.sha256(code.encode("ascii")).digest()
 
 
+class LockedInvite(NamedTuple):
+    """Times in seconds since 1970; `registrations_full_at`: when its allowance of registrations is full again, None if it always was."""
+
+    expires_at: float
+    registrations_full_at: float | None
+
+
 class Invites:
     """Invites in PostgreSQL. `wall_clock` gives seconds since 1970."""
 
@@ -104,11 +111,36 @@ class Invites:
         await self._database.execute(sql.FORGET_REGISTRATIONS, now)
 
 
-async def spend(tx: Queries, code_hash: bytes, now: float, phone_token: bytes | None) -> None:
-    """Takes one use, as part of the caller's transaction.
+class RegistrationPace(NamedTuple):
+    """How fast one invite registers people: `burst` at once, one more every `one_s` seconds. It gives the operator of an invite with many
+    uses that went astray some time to notice."""
+
+    burst: int
+    one_s: float
+
+
+async def lock(tx: Queries, code_hash: bytes) -> LockedInvite | None:
+    """Has others who register under this code wait until the caller's transaction has ended; None if there is no such invite."""
+    row = await tx.fetchrow(sql.LOCK_INVITE, code_hash)
+    return None if row is None else LockedInvite(*row)
+
+
+async def spend(
+    tx: Queries,
+    code_hash: bytes,
+    locked: LockedInvite | None,
+    now: float,
+    phone_token: bytes | None,
+    pace: RegistrationPace,
+) -> None:
+    """Takes one use of an invite that `lock` found, as part of the same transaction.
 
     Raises:
         BadInvite: unknown, used up, expired, or bound to another number than that of `phone_token`.
+        RateLimited: it was used too often of late.
     """
-    if await tx.fetchval(sql.SPEND_INVITE, code_hash, now, phone_token) is None:
+    full_at = max(now, (locked and locked.registrations_full_at) or now) + pace.one_s
+    if await tx.fetchval(sql.SPEND_INVITE, code_hash, now, phone_token, full_at) is None:
         raise BadInvite
+    if full_at > now + pace.burst * pace.one_s:  # after the invite was found good, so that it says nothing about others
+        raise RateLimited(retry_after_s=max(1, ceil(full_at - now - pace.burst * pace.one_s)))

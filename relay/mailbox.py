@@ -66,10 +66,10 @@ class PostgresMailbox(PostStore):
         rows, exhausted = await self._page(account_id, limit, max_bytes, skip)
         return [Waiting(row["envelope_id"], row["arrived_at"], row["body"]) for row in rows], exhausted
 
-    async def begin_session(self, account_id: UUID) -> int | None:
-        """Counts the session epoch up and notes the day; None if there is no such account."""
+    async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
+        """Counts the session epoch up and notes the day; None if there is no such account, or it was recovered another number of times."""
         today = datetime.now(UTC).date()
-        epoch: int | None = await self._database.fetchval(queries.BEGIN_SESSION, account_id, today)
+        epoch: int | None = await self._database.fetchval(queries.BEGIN_SESSION, account_id, today, recoveries)
         return epoch
 
     async def epochs(self, account_ids: Collection[UUID]) -> dict[UUID, int]:

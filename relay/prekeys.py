@@ -102,6 +102,13 @@ async def insert_standing_keys(tx: Queries, account_id: UUID, upload: PrekeyUplo
     await tx.execute(sql.INSERT_STANDING_PREKEYS, account_id, *_standing(upload))
 
 
+async def replace_all_keys(tx: Queries, account_id: UUID, upload: PrekeyUpload) -> None:
+    """Both standing keys are replaced, and all one-time keys that are left go. For an account whose identity key has changed."""
+    await tx.execute(sql.REPLACE_STANDING_PREKEYS, account_id, *_standing(upload))
+    await tx.execute(sql.DELETE_PREKEYS, account_id)
+    await tx.execute(sql.DELETE_KYBER_PREKEYS, account_id)
+
+
 async def insert_one_time_keys(tx: Queries, account_id: UUID, upload: PrekeyUpload) -> None:
     """Adds the one-time keys whose ids are not held yet."""
     if upload.prekeys:
@@ -148,11 +155,11 @@ class Prekeys:
         identity_key = await self._database.fetchval(sql.IDENTITY_KEY, account_id)
         if identity_key is None:
             raise Unauthorized
-        # An identity key never changes, so it may be read outside the transaction, and the curve operations stay out of it.
+        # The curve operations stay out of the transaction.
         await require_signed(identity_key, upload.signed_keys())
         async with self._database.transaction() as tx:
-            if await tx.fetchval(sql.LOCK_STANDING_PREKEYS, account_id) is None:
-                raise Unauthorized
+            if await tx.fetchval(sql.LOCK_STANDING_PREKEYS, account_id) != identity_key:
+                raise Unauthorized  # the account is gone, or was recovered meanwhile, and with it the token is void
             if upload.signed_prekey is not None or upload.last_resort_kyber_prekey is not None:
                 await tx.execute(sql.REPLACE_STANDING_PREKEYS, account_id, *_standing(upload))
             if replace:

@@ -204,6 +204,7 @@ class Runtime:
                 self._services.invites.forget_expired,
                 self._services.accounts.sweep_ended,
                 self._services.limits.forget_full,
+                self._services.recovery.forget_tries,
                 keep,
             )
             nursery.start_soon(sweep, chores)

@@ -13,9 +13,10 @@ from relay.config import Settings
 from relay.database import Database, DatabaseSettings, open_database
 from relay.discovery import Discovery
 from relay.embedded_postgres import private_postgres
-from relay.invites import Invites
+from relay.invites import Invites, RegistrationPace
 from relay.oprf import NumberOprf
 from relay.prekeys import Prekeys
+from relay.recovery import Recovery
 from relay.scarce_limits import Allowance, ScarceLimits
 from relay.schema import apply_schema
 from relay.secret_files import RelayKeys
@@ -34,6 +35,7 @@ class Services:
     settings: Settings
     database: Database
     accounts: Accounts
+    recovery: Recovery
     prekeys: Prekeys
     invites: Invites
     certificates: SenderCertificates
@@ -50,7 +52,7 @@ class Services:
     prekeys_low: Callable[[UUID], Awaitable[None]] = _nobody_listens
     """Fewer than PREKEYS_LOW one-time keys of a kind are left to this account after a take."""
     account_ended: Callable[[UUID], Awaitable[None]] = _nobody_listens
-    """This account was deleted: its live session ends as revoked."""
+    """This account was deleted or recovered: the live session of the old token ends as revoked."""
 
 
 def identity_services(
@@ -64,7 +66,17 @@ def identity_services(
     return Services(
         settings=settings,
         database=database,
-        accounts=Accounts(database, wall_clock=wall_clock),
+        accounts=Accounts(
+            database,
+            wall_clock=wall_clock,
+            pace=RegistrationPace(settings.registrations_burst, 3600 / settings.registrations_per_hour),
+        ),
+        recovery=Recovery(
+            database,
+            wall_clock=wall_clock,
+            burst=settings.recoveries_burst,
+            per_hour=settings.recoveries_per_hour,
+        ),
         prekeys=Prekeys(
             database,
             wall_clock=wall_clock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from relay.errors import Ending
@@ -24,6 +24,15 @@ class _LiveMailbox(_Live, Protocol):
     def look_at_mail(self) -> None: ...
     def look_at_signals(self) -> None: ...
     def look_at_notices(self) -> None: ...
+
+
+_RECOVERIES_FROM_BIT: Final = 32  # of an epoch; below it counts sessions
+
+
+def _why_newer(newer: int, older: int) -> Ending:
+    """Why a session with the older epoch ends: the account was recovered and its token is void, or it has another session."""
+    recovered = newer >> _RECOVERIES_FROM_BIT > older >> _RECOVERIES_FROM_BIT
+    return Ending.REVOKED if recovered else Ending.SUPERSEDED
 
 
 class Switchboard:
@@ -54,7 +63,7 @@ class Switchboard:
             live.end(Ending.SUPERSEDED)
         else:
             if other is not None:
-                other.end(Ending.SUPERSEDED)
+                other.end(_why_newer(live.epoch, other.epoch))
             self._mailboxes[account_id] = live
         try:
             yield
@@ -116,7 +125,7 @@ class Switchboard:
         return [account_id for account_id in account_ids if account_id in self._mailboxes]
 
     def check_epochs(self, asked: Iterable[UUID], epochs: dict[UUID, int]) -> None:
-        """Ends sessions that are not the newest of their account any more, and those whose account is gone.
+        """Ends sessions that are not the newest of their account any more, and those whose account is gone or was recovered.
 
         `epochs` holds the database's newest epoch of each of the accounts `asked` that exists. A session that began after
         the database was asked has a newer epoch and stays.
@@ -128,7 +137,7 @@ class Switchboard:
             if newest is None:
                 live.end(Ending.REVOKED)
             elif newest > live.epoch:
-                live.end(Ending.SUPERSEDED)
+                live.end(_why_newer(newest, live.epoch))
                 self._leave(account_id)  # now: it would take hand-overs until it has said goodbye
 
     def drain(self) -> None:

@@ -189,9 +189,9 @@ class MemoryMailbox(_Store[Waiting]):
                 self.accounts[posting.account_id].mailbox_was_full = True
         return outcomes
 
-    async def begin_session(self, account_id: UUID) -> int | None:
+    async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
         await self._call("begin_session")
-        if (account := self.accounts.get(account_id)) is None:
+        if (account := self.accounts.get(account_id)) is None or account.epoch >> 32 != recoveries:
             return None
         account.epoch += 1
         return account.epoch

@@ -17,7 +17,7 @@ from relay import errors, frames
 from relay.config import Settings
 from relay.errors import Ending, Refusal, RelayError
 from relay.frames import Frame, to_b64
-from relay.routes.account import AccountHeld, Registered, Registering
+from relay.routes.account import AccountHeld, Recovering, Registered, Registering
 from relay.routes.anonymous import BundleOut, RelayInfo
 from relay.routes.discovery import Evaluated, Evaluating, Found, LookingUp
 from relay.routes.http import Lane
@@ -173,6 +173,7 @@ def test_each_call_is_as_the_page_says(call: Any) -> None:
         Lane.BEARER: "Bearer",
         Lane.INVITE: "Invite",
         Lane.BEARER_OR_INVITE: "Bearer or Invite",
+        Lane.NO_LOGIN: "none",
         Lane.ANONYMOUS: None,
     }
     assert row.get("authorization") == lanes[call.lane]
@@ -206,6 +207,7 @@ def test_every_call_may_answer_what_the_page_says_of_all() -> None:
 
 BODIES: list[tuple[str, int, type[BaseModel]]] = [
     ("Registering", 0, Registering),
+    ("Recovering", 0, Recovering),
     ("Keys", 0, KeysHeld),
     ("Account", 0, AccountHeld),
     ("TURN", 0, TurnCredentialsOut),

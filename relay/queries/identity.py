@@ -35,14 +35,16 @@ SELECT EXISTS (SELECT FROM invites WHERE code_hash = $1 AND uses_left > 0 AND ex
 """
 
 # Registrations under one code wait for each other here, so a retry that overtakes its first try still finds its outcome.
-# $1 code_hash. No row, or (expires_at as seconds).
+# $1 code_hash. No row, or (expires_at and registrations_full_at as seconds; the latter may be null).
 LOCK_INVITE: Final = """
-SELECT extract(epoch FROM expires_at)::double precision AS expires_at FROM invites WHERE code_hash = $1 FOR UPDATE
+SELECT extract(epoch FROM expires_at)::double precision AS expires_at,
+       extract(epoch FROM registrations_full_at)::double precision AS registrations_full_at
+FROM invites WHERE code_hash = $1 FOR UPDATE
 """
 
-# $1 code_hash, $2 now, $3 phone token or null. A row if there was a use left for that token, which is gone now.
+# $1 code_hash, $2 now, $3 phone token or null, $4 registrations_full_at. A row if there was a use left for that token, which is gone now.
 SPEND_INVITE: Final = """
-UPDATE invites SET uses_left = uses_left - 1
+UPDATE invites SET uses_left = uses_left - 1, registrations_full_at = to_timestamp($4::double precision)
 WHERE code_hash = $1 AND uses_left > 0 AND expires_at > to_timestamp($2::double precision)
   AND (phone_token IS NULL OR phone_token = $3::bytea)
 RETURNING uses_left
@@ -83,8 +85,8 @@ INSERT INTO registrations (code_hash, identity_key, account_id, expires_at)
 VALUES ($1, $2, $3, to_timestamp($4::double precision))
 """
 
-# $1 account_id.
-BEARER_HASH: Final = "SELECT token_hash FROM accounts WHERE account_id = $1"
+# $1 account_id. The token's hash, and how often the account was recovered: the token is void once that number is another.
+BEARER: Final = "SELECT token_hash, (session_epoch >> 32)::integer AS recoveries FROM accounts WHERE account_id = $1"
 
 # $1 account_id.
 IDENTITY_KEY: Final = "SELECT identity_key FROM accounts WHERE account_id = $1"
@@ -93,6 +95,7 @@ IDENTITY_KEY: Final = "SELECT identity_key FROM accounts WHERE account_id = $1"
 # is known without fetching it. $1 account_id.
 DESCRIBE_ACCOUNT: Final = """
 SELECT a.identity_key, a.registration_id, a.phone_token, a.number_access_hash IS NOT NULL AS open_to_number,
+       a.recovered_by IS NOT NULL AS recovered,
        a.registered_on, a.last_session_on,
        (SELECT count(*) FROM prekeys AS p WHERE p.account_id = $1) AS prekeys,
        (SELECT count(*) FROM kyber_prekeys AS k WHERE k.account_id = $1) AS kyber_prekeys,
@@ -128,12 +131,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
 # Uploads of one account wait for each other here, so that the count after them is the whole count; the account cannot go meanwhile.
-# $1 account_id.
+# $1 account_id. The identity key, which the lock keeps as it is.
 LOCK_STANDING_PREKEYS: Final = """
-SELECT s.account_id
+SELECT a.identity_key
 FROM accounts AS a JOIN standing_prekeys AS s USING (account_id)
 WHERE a.account_id = $1
-FOR KEY SHARE OF a FOR NO KEY UPDATE OF s
+FOR SHARE OF a FOR NO KEY UPDATE OF s
 """
 
 # Null leaves a key as it is. Parameters as in INSERT_STANDING_PREKEYS.

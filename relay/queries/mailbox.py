@@ -92,7 +92,8 @@ ORDER BY t.seq LIMIT $3
 
 # $1 account, $2 today
 BEGIN_SESSION = """
-UPDATE accounts SET session_epoch = session_epoch + 1, last_session_on = $2 WHERE account_id = $1
+UPDATE accounts SET session_epoch = session_epoch + 1, last_session_on = $2
+WHERE account_id = $1 AND session_epoch >> 32 = $3
 RETURNING session_epoch
 """
 

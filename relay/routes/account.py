@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from quart import Blueprint
 
 from relay.accounts import AccessChange, Registration
-from relay.errors import BadInvite, BadSignature, NumberTaken
+from relay.errors import BadInvite, BadRecovery, BadSignature, NumberTaken
 from relay.frames import B64
 from relay.prekeys import PrekeyUpload
 from relay.routes.http import MAX_BODY_BYTES, Asked, Call, Lane, Message, blueprint_of
-from relay.routes.models import EcPublicKey, Hash, KyberPrekey, KyberPrekeys, Prekeys, RegistrationId, SignedPrekey
+from relay.routes.models import (
+    EcPublicKey,
+    Hash,
+    KyberPrekey,
+    KyberPrekeys,
+    Prekeys,
+    RecoveryCode,
+    RegistrationId,
+    SignedPrekey,
+)
 from relay.services import Services
 
 
@@ -38,6 +47,29 @@ class Registering(Message):
     access: NewAccess
 
 
+class Recovering(Message):
+    """`account_id` or `phone_token` names the account, one of them. The rest replaces what the old phone had."""
+
+    account_id: UUID | None = None
+    phone_token: Hash | None = None
+    recovery_code: RecoveryCode
+    token_hash: Hash
+    recovery_hash: Hash
+    identity_key: EcPublicKey
+    registration_id: RegistrationId
+    signed_prekey: SignedPrekey
+    last_resort_kyber_prekey: KyberPrekey
+    prekeys: Prekeys
+    kyber_prekeys: KyberPrekeys
+    access: NewAccess
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if (self.account_id is None) is (self.phone_token is None):
+            raise ValueError("either account_id or phone_token")
+        return self
+
+
 class Registered(Message):
     account_id: UUID
 
@@ -53,6 +85,7 @@ class AccountHeld(Message):
     registration_id: int
     phone_token: Hash | None
     access: AccessHeld
+    recovered: bool
     registered_on: date
     last_session_on: date | None
     prekeys: int
@@ -76,7 +109,22 @@ class Certificate(Message):
 async def register(services: Services, asked: Asked[str, Registering]) -> Registered:
     """Registers a member under an invite. The same again gives the same answer."""
     body = asked.body
-    wanted = Registration(
+    wanted = _registration(body)
+    return Registered(account_id=await services.accounts.register(asked.caller, wanted))
+
+
+async def recover(services: Services, asked: Asked[None, Recovering]) -> Registered:
+    """Gives an account to whoever knows its recovery code; a live session of the old token ends with 4401."""
+    body = asked.body
+    claim = body.account_id if body.account_id is not None else body.phone_token
+    assert claim is not None  # the model has seen to it
+    account_id = await services.recovery.recover(claim, body.recovery_code, _registration(body))
+    await services.account_ended(account_id)
+    return Registered(account_id=account_id)
+
+
+def _registration(body: Registering | Recovering) -> Registration:
+    return Registration(
         token_hash=body.token_hash,
         recovery_hash=body.recovery_hash,
         phone_token=body.phone_token,
@@ -91,7 +139,6 @@ async def register(services: Services, asked: Asked[str, Registering]) -> Regist
         contact_access_hash=body.access.contact,
         number_access_hash=body.access.number,
     )
-    return Registered(account_id=await services.accounts.register(asked.caller, wanted))
 
 
 async def describe(services: Services, asked: Asked[UUID, None]) -> AccountHeld:
@@ -103,6 +150,7 @@ async def describe(services: Services, asked: Asked[UUID, None]) -> AccountHeld:
         registration_id=held.registration_id,
         phone_token=held.phone_token,
         access=AccessHeld(contact=True, number=held.open_to_number),
+        recovered=held.recovered,
         registered_on=held.registered_on,
         last_session_on=held.last_session_on,
         prekeys=held.prekeys,
@@ -146,6 +194,16 @@ CALLS: Final = (
         response=Registered,
         status=HTTPStatus.CREATED,
         errors=(BadInvite, NumberTaken, BadSignature),
+        max_body_bytes=MAX_BODY_BYTES,
+    ),
+    Call(
+        method="POST",
+        path="/v1/accounts/recover",
+        lane=Lane.NO_LOGIN,
+        does=recover,
+        request=Recovering,
+        response=Registered,
+        errors=(BadRecovery, BadSignature),
         max_body_bytes=MAX_BODY_BYTES,
     ),
     Call(method="GET", path="/v1/account", lane=Lane.BEARER, does=describe, response=AccountHeld),

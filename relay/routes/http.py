@@ -28,6 +28,7 @@ from werkzeug.exceptions import HTTPException
 
 from relay.errors import (
     BadInvite,
+    BadRecovery,
     BadRequest,
     ForeignOrigin,
     IdentifiedOnAnonymousLane,
@@ -60,6 +61,7 @@ _RETRY_AFTER_S: Final = {429: 60, 503: 5}
 _CHALLENGES: Final[dict[str, str]] = {
     Unauthorized.code: "Bearer",
     BadInvite.code: "Invite",
+    BadRecovery.code: "Recovery-Code",
     NoAccess.code: "Access-Key",
 }
 _MAX_FIELDS, _MAX_FIELD_LENGTH = 10, 64
@@ -80,6 +82,8 @@ class Lane(Enum):
     BEARER = "bearer"
     INVITE = "invite"
     BEARER_OR_INVITE = "bearer or invite"
+    NO_LOGIN = "none"
+    """Identified by its body; an Authorization header is a mistake."""
     ANONYMOUS = "anonymous"
 
 
@@ -88,7 +92,7 @@ class Asked(Generic[Caller, Body]):
     """One request, checked and parsed."""
 
     caller: Caller
-    """The account (BEARER), the code of an invite that can be spent or was (INVITE), either (BEARER_OR_INVITE), None (ANONYMOUS)."""
+    """The account (BEARER), the code of an invite that can be spent or was (INVITE), either (BEARER_OR_INVITE), else None."""
     body: Body
     """An instance of the call's request model; None if it has none."""
     path: Mapping[str, UUID]
@@ -119,6 +123,7 @@ class Call:
             Lane.BEARER: (Unauthorized,),
             Lane.INVITE: (Unauthorized, BadInvite),
             Lane.BEARER_OR_INVITE: (Unauthorized, BadInvite),
+            Lane.NO_LOGIN: (),
             Lane.ANONYMOUS: (IdentifiedOnAnonymousLane,),
         }
         of_all = (BadRequest, ForeignOrigin, TooLarge, RateLimited, Unavailable, RelayError)
@@ -166,6 +171,8 @@ async def _serve(call: Call, services: Services, path: Mapping[str, UUID]) -> Re
         caller = await authenticate_invite(_only(headers, "Authorization"), services)
     elif call.lane is Lane.BEARER_OR_INVITE:
         caller = await authenticate_either(_only(headers, "Authorization"), services)
+    elif call.lane is Lane.NO_LOGIN and "Authorization" in headers:
+        raise BadRequest(("Authorization",))
     raw = await _read_body(call.max_body_bytes)
     body = None if call.request is None else _parse(call.request, raw)
     answer = await call.does(services, Asked(caller, body, path, headers))

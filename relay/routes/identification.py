@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,7 +19,19 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 async def authenticate_bearer(header_value: str | None, services: Services) -> UUID:
-    """The account that `Authorization: Bearer <account_id>.<secret>` belongs to.
+    """The account that `Authorization: Bearer <account_id>.<secret>` belongs to. Raises what authenticate_member raises."""
+    return (await authenticate_member(header_value, services)).account_id
+
+
+class Authenticated(NamedTuple):
+    """`recoveries`: how often the account had been recovered when the token was checked."""
+
+    account_id: UUID
+    recoveries: int
+
+
+async def authenticate_member(header_value: str | None, services: Services) -> Authenticated:
+    """The same, with what a session needs to begin.
 
     Raises:
         Unauthorized: for whatever reason; an unknown account and a wrong secret take the same work.
@@ -34,8 +46,7 @@ async def authenticate_bearer(header_value: str | None, services: Services) -> U
     # UUID() reads more spellings than the one on the wire.
     if len(written_id) != _UUID_LENGTH or str(account_id) != written_id or len(secret) != _SECRET_BYTES:
         raise Unauthorized
-    await services.accounts.authenticate(account_id, secret)
-    return account_id
+    return Authenticated(account_id, await services.accounts.authenticate(account_id, secret))
 
 
 async def authenticate_invite(header_value: str | None, services: Services) -> str:

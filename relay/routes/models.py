@@ -35,6 +35,7 @@ EcPublicKey = Annotated[bytes, B64(33), _of_kind(_CURVE25519)]
 KyberPublicKey = Annotated[bytes, B64(1569), _of_kind(_KYBER1024)]
 Signature = Annotated[bytes, B64(64)]
 Hash = Annotated[bytes, B64(32)]
+RecoveryCode = Annotated[bytes, B64(32)]
 PrekeyId = Annotated[int, Field(ge=1, le=0xFFFFFF)]
 RegistrationId = Annotated[int, Field(ge=1, le=0x3FFF)]
 

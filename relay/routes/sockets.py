@@ -13,7 +13,7 @@ from quart.wrappers import Websocket
 from nursery_tasks.session import MailboxServices, PostServices, Timing, run_mailbox_session, run_post_session
 from relay.errors import Ending, RelayError
 from relay.routes.http import problem
-from relay.routes.identification import authenticate_bearer, check_origin, refuse_identified
+from relay.routes.identification import authenticate_member, check_origin, refuse_identified
 from relay.services import Services
 from relay.switchboard import Switchboard
 
@@ -60,12 +60,14 @@ def socket_routes(services: Callable[[], Services], sessions: Callable[[], Sessi
             check_origin(websocket.headers, here.settings)
             named = websocket.headers.getlist("Authorization")
             # Of two, who knows which a proxy before us looked at.
-            account_id = await authenticate_bearer(named[0] if len(named) == 1 else None, here)
+            member = await authenticate_member(named[0] if len(named) == 1 else None, here)
             shared = sessions()
         except RelayError as error:
             return problem(error)
         if (peer := await _accept(shared)) is not None:
-            ending = await run_mailbox_session(peer, account_id, shared.mailbox, shared.timing)
+            ending = await run_mailbox_session(
+                peer, member.account_id, shared.mailbox, shared.timing, recoveries=member.recoveries
+            )
             log.debug("a mailbox session ended: %s", ending.reason)
         return None
 

@@ -73,6 +73,15 @@ async def test_each_session_has_a_newer_epoch(world: World) -> None:
     assert await world.mailbox.epochs([]) == {}
 
 
+async def test_no_session_begins_with_a_token_from_before_a_recovery(world: World) -> None:
+    account_id = await world.add_account()
+    await world.mailbox.begin_session(account_id)
+    await world.recover_account(account_id)
+    assert await world.mailbox.begin_session(account_id, 0) is None
+    assert await world.mailbox.begin_session(account_id, 1) == (1 << 32) + 1
+    assert await world.mailbox.epochs([account_id]) == {account_id: (1 << 32) + 1}
+
+
 async def test_no_account_no_session(world: World) -> None:
     account_id = await world.add_account()
     await world.mailbox.begin_session(account_id)

@@ -14,6 +14,7 @@ from relay.config import Settings
 from relay.database import Database
 from relay.mailbox import PostgresMailbox
 from relay.partitions import keep_partitions
+from relay.queries import recovery
 from relay.records import Posting
 from relay.signals import PostgresSignals
 from tests.fakes import MemoryAccounts, MemoryMailbox, MemorySignals, new_id
@@ -82,6 +83,17 @@ class World:
                 f"SELECT $1, n, {key}{more} FROM generate_series(1, $2) AS n",
                 account_id, prekeys,
             )  # fmt: skip
+
+    async def recover_account(self, account_id: UUID) -> None:
+        """What a recovery does to the session epoch."""
+        self.accounts[account_id].epoch = ((self.accounts[account_id].epoch >> 32) + 1) << 32
+        if self.database is not None:
+            statement = recovery.RECOVER
+            row = await self.database.fetchrow("SELECT * FROM accounts WHERE account_id = $1", account_id)
+            assert row is not None
+            names = ("recovery_hash", "token_hash", "recovery_hash", "identity_key", "registration_id")
+            more = ("contact_access_hash", "number_access_hash")
+            await self.database.execute(statement, account_id, *(row[name] for name in (*names, *more)), bytes(32))
 
     async def delete_account(self, account_id: UUID) -> None:
         del self.accounts[account_id]

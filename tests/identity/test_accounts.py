@@ -179,6 +179,7 @@ async def test_the_description_has_everything(
         "registration_id": 4711,
         "phone_token": None,
         "open_to_number": False,
+        "recovered": False,
         "registered_on": datetime.fromtimestamp(clock(), UTC).date(),
         "last_session_on": None,
         "prekeys": 3,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -165,9 +166,10 @@ class Stage:
             self.switchboard.hand_over_signal(account_id, Ringing(id_, int(wall()) + ttl_s, body(fill)))
         return ids
 
-    def open_mailbox(self, account_id: UUID, peer: MemoryPeer | None = None) -> Running:
+    def open_mailbox(self, account_id: UUID, peer: MemoryPeer | None = None, *, recoveries: int = 0) -> Running:
         running = Running(peer or MemoryPeer())
-        self._open(running, run_mailbox_session, running.peer, account_id, self.mailbox_services, self.timing)
+        session = partial(run_mailbox_session, recoveries=recoveries)
+        self._open(running, session, running.peer, account_id, self.mailbox_services, self.timing)
         return running
 
     def open_post(self, peer: MemoryPeer | None = None) -> Running:

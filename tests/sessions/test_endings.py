@@ -382,8 +382,8 @@ async def test_of_two_that_begin_at_once_the_newer_epoch_stays(autojump_clock: M
     begin = stage.mailbox.begin_session
     late = Gate()
 
-    async def begin_late(account_id: UUID) -> int | None:
-        epoch = await begin(account_id)
+    async def begin_late(account_id: UUID, recoveries: int = 0) -> int | None:
+        epoch = await begin(account_id, recoveries)
         await late.pass_through()
         return epoch
 
@@ -401,17 +401,19 @@ async def test_of_two_that_begin_at_once_the_newer_epoch_stays(autojump_clock: M
 
 
 @pytest.mark.parametrize(
-    ("newer", "ending"), [(True, Ending.SUPERSEDED), (False, Ending.REVOKED)], ids=["superseded", "revoked"]
+    ("newest", "ending"),
+    [(2, Ending.SUPERSEDED), (None, Ending.REVOKED), (1 << 32, Ending.REVOKED), ((1 << 32) + 5, Ending.REVOKED)],
+    ids=["superseded", "gone", "recovered", "recovered, with newer sessions"],
 )
 async def test_what_the_database_says_of_the_epoch(
-    autojump_clock: MockClock, stage: Stage, newer: bool, ending: Ending
+    autojump_clock: MockClock, stage: Stage, newest: int | None, ending: Ending
 ) -> None:
     account_id = stage.account()
     running = await stage.caught_up(account_id)
     stage.switchboard.check_epochs([account_id], {account_id: 1})
     await stage.settle()
     assert not running.over.is_set()
-    stage.switchboard.check_epochs([account_id], {account_id: 2} if newer else {})
+    stage.switchboard.check_epochs([account_id], {} if newest is None else {account_id: newest})
     await ended(stage, running, ending)
     assert stage.left == [account_id]
 
