@@ -10,8 +10,11 @@ import { uuid4 } from './uuid.ts';
 import { encodeContent, MOST_IDS, parseContent } from './wire/content.ts';
 import type { Content, Kind } from './wire/content.ts';
 
-/** Seconds between a repair and the next one of the same session: two apps that cannot agree must not chase each other. */
-const PATIENCE_S = [0, 60, 600, 3_600, 6 * 3_600, 24 * 3_600] as const;
+/**
+ * Seconds to the next repair of a session, from now for the first, else from the one before. A little, so that what arrived along
+ * with the unreadable one is asked for together; then more and more: two apps that cannot agree must not chase each other.
+ */
+const PATIENCE_S = [3, 60, 600, 3_600, 6 * 3_600, 24 * 3_600] as const;
 /** After so long without one, the next repair is the first again. */
 const FORGIVEN_AFTER_S = 3 * 86_400;
 
@@ -37,11 +40,12 @@ export async function repairStatements(
   }
   const before = await store.keys.repairs(peer);
   const times = before && now - before.lastAt < FORGIVEN_AFTER_S ? before.times : 0;
-  const notBefore = times === 0 || !before ? now : before.lastAt + (PATIENCE_S[Math.min(times, PATIENCE_S.length - 1)] ?? 0);
+  const patience = PATIENCE_S[Math.min(times, PATIENCE_S.length - 1)] ?? 0;
+  const notBefore = times === 0 || !before ? now + patience : Math.max(now, before.lastAt + patience);
   const contentId = uuid4(random);
   const content = encodeContent({ id: contentId, sentAt: now, profile: null, resent: null, kind: 'session_reset', reason, lost: [envelopeId] });
   return [
-    store.keys.repairing(peer, times + 1, Math.max(now, notBefore)),
+    store.keys.repairing(peer, times + 1, notBefore),
     store.messages.add({ contentId, peer, direction: 'out', kind: 'session_reset', sentAt: now, state: 'queued', reason, readAt: now }),
     store.outbox.add({ peer, contentId, kind: 'session_reset', content, about: null, notBefore }),
   ];
