@@ -38,7 +38,9 @@ $(PYTHON_READY): requirements.lock pyproject.toml scripts/make_venv.sh
 $(CLIENT_READY): mobile/package.json mobile/package-lock.json mobile/.npmrc scripts/check_node.sh
 	@scripts/check_node.sh
 	@echo "Installing the client's packages (a few minutes the first time) ..."
-	@cd mobile && CI=1 npm ci --no-audit --no-fund --loglevel=error
+	@# Nothing that is installed may run, but for the one package that is compiled here.
+	@cd mobile && CI=1 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@cd mobile && CI=1 npm rebuild --ignore-scripts=false --foreground-scripts=false --loglevel=error better-sqlite3-multiple-ciphers
 	@touch $@
 	@echo "The client is installed."
 
@@ -113,6 +115,13 @@ lock: $(PYTHON_READY) ## write both lock files again after a change of dependenc
 	.make/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra embedded --group dev --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	cd mobile && npm $(if $(UPGRADE),update,install) --package-lock-only --no-audit --no-fund --loglevel=error
+
+.PHONY: sbom
+sbom: setup ## write what both halves are made of, as CycloneDX, to dist/
+	@mkdir -p dist
+	@$(BIN)/python scripts/sbom.py > dist/sbom-relay.cdx.json
+	@cd mobile && npm sbom --sbom-format cyclonedx --package-lock-only > ../dist/sbom-client.cdx.json
+	@ls -l dist/sbom-*.cdx.json
 
 .PHONY: clean
 clean: ## remove everything that was installed or built; var/ (keys and mail of `make run`) stays
