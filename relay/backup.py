@@ -33,6 +33,7 @@ LEFT_OUT: Final = {
     "envelopes": "mail is not kept longer than it waits",
     "signals": "worthless after a minute",
     "invites": "one that was used up since would be good again",
+    "allowances": "they fill up again by themselves",
     "registrations": "they belong to invites",
     "relay_schema": "made with the schema",
 }

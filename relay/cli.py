@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "accounts": "Count accounts, or delete one.",
     "audit": "Print every table and column of the live database, what it holds, why, and for how long.",
     "backup": "Write a backup of members and one of keys, both encrypted.",
+    "check": "Send a message through the relay and back, with two accounts that are thrown away.",
+    "doctor": "Look whether all is well with the relay, and say what to do where it is not.",
     "init": "Make a relay's configuration and keys in a directory.",
     "invite": "Make invites: links by which people register.",
     "panic": "Destroy the mail that waits and the relay's keys. Nothing brings them back.",

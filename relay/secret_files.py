@@ -185,6 +185,13 @@ def load_turn_secret(directory: Path) -> str:
     return made.decode("ascii", errors="replace")
 
 
+def replace_turn_secret(directory: Path) -> str:
+    """Makes a new one, and answers the name of the file. Raises what load_keys raises."""
+    ready_directory(directory)
+    replace_secret(directory / TURN_SHARED, secrets.token_urlsafe(32).encode())
+    return TURN_SHARED
+
+
 def ready_directory(directory: Path) -> None:
     """Makes the directory, 0700, or makes sure that it is private.
 

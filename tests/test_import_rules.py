@@ -54,10 +54,26 @@ RULES: tuple[Only | Reserved, ...] = (
     Reserved(DRIVER, ("relay/database.py",)),
     # One fence around the web server, which knows nothing of what it fences in.
     Only("relay/edge*.py", ("relay.errors", "relay.edge", "relay.edge_protocol"), among=OURS),
-    Reserved(("hypercorn", "wsproto", "h11"), ("relay/edge*.py", "relay/direct_websocket.py")),
+    Reserved(
+        ("hypercorn", "wsproto", "h11"),
+        ("relay/edge*.py", "relay/direct_websocket.py", "relay/probe.py", "relay/outbound.py"),
+    ),
+    # The relay as it is met from outside: for commands, never for a relay that runs.
+    Reserved(("relay.probe", "relay.diagnosis"), ("relay/commands/*", "relay/diagnosis/*", "relay/end_to_end.py")),
+    Reserved(("relay.end_to_end",), ("relay/commands/*",)),
     Only("relay/direct_websocket.py", ("hypercorn.typing",), among=("hypercorn",)),
     # HTTP is a matter of the routes; stores can be called from a command as well.
-    Reserved(WEB, ("relay/routes/*", "relay/app.py", "relay/direct_websocket.py", "relay/edge*.py")),
+    Reserved(
+        WEB,
+        (
+            "relay/routes/*",
+            "relay/app.py",
+            "relay/direct_websocket.py",
+            "relay/edge*.py",
+            "relay/probe.py",
+            "relay/outbound.py",
+        ),
+    ),
     Reserved(("relay.routes",), ("relay/routes/*", "relay/app.py", "relay/runtime.py")),
     Reserved(("relay.app",), ()),
     # Commands call stores. Nothing calls a command; relay/cli.py finds them by name, and loads nothing itself.

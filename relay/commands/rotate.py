@@ -14,6 +14,7 @@ from relay.secret_files import (
     SecretFileError,
     read_secret,
     replace_metrics_token,
+    replace_turn_secret,
     rotate_server_key,
 )
 
@@ -23,6 +24,11 @@ _COSTS: Final = {
         "day at most). Restart the relay, on every machine after copying server.key and server_certificate.bin there. If the old key "
         "was stolen, the thief can go on signing with it, since apps do not learn that a server key is withdrawn: only a new trust "
         "root, and so a new relay, ends that."
+    ),
+    "turn-secret": (
+        "Calls that run go on, but cannot move to another network or renew their relay; credentials that apps hold, up to twelve hours, "
+        "are void until they fetch new ones. Put the new secret into coturn's configuration (relay turn-config) and restart coturn and "
+        "the relay together."
     ),
     "metrics-token": "Whatever scrapes /metrics gets 401 until it has the new token. Restart the relay.",
 }
@@ -60,6 +66,8 @@ def _replace(what: str, settings: Settings, trust_root: Path | None) -> list[str
     directory = settings.secrets_directory
     if what == "metrics-token":
         return [replace_metrics_token(directory)]
+    if what == "turn-secret":
+        return [replace_turn_secret(directory)]
     file = trust_root or directory / "trust_root.key"
     key = read_secret(file, size=32)
     if key is None:

@@ -6,7 +6,7 @@ import os
 import tomllib
 
 from relay.config import load_settings
-from relay.secret_files import load_keys
+from relay.secret_files import load_keys, load_metrics_token, load_turn_secret
 from tests.commands.operator_shell import Shell
 
 MOST_KEYS = 15
@@ -52,11 +52,13 @@ async def test_it_says_what_a_rotation_costs_and_takes_no_for_an_answer(shell: S
     assert said_no.code == 1
     assert "Nobody loses anything" in said_no.err
     assert load_keys(shell.secrets) == keys
-    before = await shell.relay("rotate", "metrics-token", "--yes")
-    token = (shell.secrets / "metrics.token").read_bytes()
-    after = await shell.relay("rotate", "metrics-token", "--yes")
-    assert (before.code, after.code) == (0, 0)
-    assert (shell.secrets / "metrics.token").read_bytes() != token
+    for what, file, load in (
+        ("metrics-token", "metrics.token", load_metrics_token),
+        ("turn-secret", "turn.secret", load_turn_secret),
+    ):
+        before = load(shell.secrets)
+        assert (await shell.relay("rotate", what, "--yes", "--json")).json()["files"] == [file]
+        assert load(shell.secrets) != before
 
 
 async def test_the_trust_root_of_another_relay_is_refused(shell: Shell, bare_shell: Shell) -> None:
