@@ -5,7 +5,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 
 import { CannotDo } from './errors.ts';
-import type { Random } from './ports.ts';
+import type { Random, Statement } from './ports.ts';
 import { bearer } from './relay_api.ts';
 import type { IdentifiedApi } from './relay_api.ts';
 import type { DiscoveryStore } from './storage/discovery_store.ts';
@@ -16,6 +16,8 @@ export interface AccessKeyDeps {
   readonly discovery: DiscoveryStore;
   readonly random: Random;
   readonly api: IdentifiedApi;
+  /** Written in the transaction in which the change begins to count: whoever is to be told. `contactKey` null: it stayed. */
+  readonly also?: (contactKey: Uint8Array | null) => Promise<readonly Statement[]>;
 }
 
 export interface AccessChange {
@@ -40,7 +42,7 @@ export async function changeAccess(deps: AccessKeyDeps, change: AccessChange): P
 }
 
 /** Carries out what is planned; without a plan it asks nobody. Answers the contact access key that counts. */
-export async function finishAccessChange({ store, discovery, api }: AccessKeyDeps): Promise<Uint8Array> {
+export async function finishAccessChange({ store, discovery, api, also }: AccessKeyDeps): Promise<Uint8Array> {
   const account = await store.account.get();
   if (!account?.accountId) throw new CannotDo('not_joined', 'there is no account here yet: join with an invite first');
   const planned = await discovery.accessChange();
@@ -51,6 +53,6 @@ export async function finishAccessChange({ store, discovery, api }: AccessKeyDep
     ...(contactKey && { contactHash: sha256(contactKey) }),
     ...(strangers !== null && { numberHash: own?.secrets ? sha256(own.secrets.accessKey) : null }),
   });
-  await discovery.write(discovery.accessChanged(planned));
+  await discovery.write([...discovery.accessChanged(planned), ...((await also?.(contactKey)) ?? [])]);
   return contactKey ?? account.contactAccessKey;
 }

@@ -111,23 +111,31 @@ export async function openApp(machine: Machine, onEvent: (event: ClientEvent) =>
   const core: Core = { client, store: client.store, changed };
   const typing = new Typing(client, machine.clock, (peer) => changed({ topic: 'conversation', peer }));
   const connection = new ConnectionActions(core, typing);
+  const people = new PeopleActions(core);
   const parts: Parts = {
     account: new AccountActions(core),
     connection,
     chat: new ChatActions(core, typing),
-    people: new PeopleActions(core),
+    people,
     calls: new CallActions(),
-    settings: new SettingsActions(core),
+    settings: new SettingsActions(core, people),
   };
   heard = (event) => {
-    if (event.kind === 'connection') connection.heard(event.connection);
-    else if (event.kind === 'typing') typing.heard(event.peer, event.typing);
+    if (event.kind === 'connection') {
+      connection.heard(event.connection);
+      if (event.connection.kind === 'live') people.finishAccessChange();
+    }
+    if (event.kind === 'typing') typing.heard(event.peer, event.typing);
     else if (event.kind === 'message') typing.heard(event.peer, false);
     changed(...changesOf(event));
   };
   return {
     ...assemble(parts),
     client,
+    stop: async () => {
+      await connection.stop();
+      await people.settled();
+    },
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,5 +1,5 @@
 /** What runs: an account, the outbox, the mailbox session, and everything that is due. Screens see it through app.ts. */
-import { changeAccess } from './access_keys.ts';
+import { changeAccess, finishAccessChange } from './access_keys.ts';
 import type { AccessChange, AccessKeyDeps } from './access_keys.ts';
 import { sameBytes } from './bytes.ts';
 import { SenderCertificates } from './certificates.ts';
@@ -16,7 +16,7 @@ import { KeyKeeper } from './key_keeper.ts';
 import { parseContactLink, parseInvite, writeContactLink } from './links.ts';
 import { MailboxConnection } from './mailbox_connection.ts';
 import type { MailboxEvent } from './mailbox_connection.ts';
-import type { AnonymousHttp, AnonymousSockets, Clock, Database, IdentifiedHttp, IdentifiedSockets, Random } from './ports.ts';
+import type { AnonymousHttp, AnonymousSockets, Clock, Database, IdentifiedHttp, IdentifiedSockets, Random, Statement } from './ports.ts';
 import { PostConnections } from './post_connections.ts';
 import { Probe } from './probe.ts';
 import { KeyedQueue } from './queue.ts';
@@ -26,6 +26,8 @@ import { register } from './registration.ts';
 import type { RegistrationStep } from './registration.ts';
 import { AnonymousApi, bearer, IdentifiedApi, socketUrl } from './relay_api.ts';
 import { RelayTime } from './relay_time.ts';
+import { Access } from './people/access.ts';
+import { profileNotices } from './people/notices.ts';
 import { Sender } from './sending.ts';
 import type { SendingEvent } from './sending.ts';
 import { SignalSender } from './signals.ts';
@@ -45,6 +47,8 @@ export interface Machine {
   /** Two lanes, two sets of connections. */
   readonly identified: { readonly http: IdentifiedHttp; readonly sockets: IdentifiedSockets };
   readonly anonymous: { readonly http: AnonymousHttp; readonly sockets: AnonymousSockets };
+  /** Seconds over which contacts are told of a new name or key; 600 unless told. */
+  readonly spreadS?: number;
   /** One-time prekeys of each kind to make when joining and to top up to; at most 100. */
   readonly preKeys?: number;
 }
@@ -123,10 +127,25 @@ export class Client {
     return changeAccess(await this.#accessKeys(), change);
   }
 
+  /** Goes on with a change of access keys that was begun; without one it asks nobody. @throws RelayUnreachable, RelayRefused */
+  async finishAccessChange(): Promise<void> {
+    await finishAccessChange(await this.#accessKeys());
+    await this.#running?.sender.resume();
+  }
+
+  /** What tells contacts our name and key as they then are, at times spread out. */
+  async notices(): Promise<readonly Statement[]> {
+    const { time } = await this.running();
+    return profileNotices(this.store, this.machine.random, time.nowS(), this.machine.spreadS);
+  }
+
   async #accessKeys(): Promise<AccessKeyDeps> {
     const { random, identified } = this.machine;
     const { relayUrl } = await this.account();
-    return { store: this.store, discovery: this.discovery, random, api: new IdentifiedApi(identified.http, relayUrl) };
+    const { store, discovery } = this;
+    // So that nobody is forgotten who holds the old key.
+    const also = async (contactKey: Uint8Array | null): Promise<readonly Statement[]> => (contactKey === null ? [] : this.notices());
+    return { store, discovery, random, api: new IdentifiedApi(identified.http, relayUrl), also };
   }
 
   /** Which of these numbers are members; they become contacts. See discovery/discovery.ts. @throws CannotDo `no_discovery`, `bad_number` */
@@ -262,8 +281,10 @@ export class Client {
     const anonymousApi = new AnonymousApi(anonymous.http, account.relayUrl);
     const certificates = new SenderCertificates({ store, engine, api, time });
     const receiver = new Receiver({ store, engine, queue, time, random, account });
+    const access = new Access({ store, discovery: this.discovery, drained: () => this.#running?.mailbox.drained ?? true });
     const encryptor = new Encryptor({
       store,
+      access,
       engine,
       queue,
       time,
@@ -278,6 +299,7 @@ export class Client {
     const sender = new Sender({
       store,
       encryptor,
+      access,
       connections,
       time,
       clock,

@@ -6,6 +6,8 @@ import type { MessageType, PeerState, PreKeyBundle, SessionCiphertext, SignalEng
 import { RelayRefused, SottovoceError } from './errors.ts';
 import { pad } from './padding.ts';
 import type { Random, Statement } from './ports.ts';
+import { LOOK_AGAIN_S } from './people/access.ts';
+import type { Access } from './people/access.ts';
 import type { KeyedQueue } from './queue.ts';
 import type { AnonymousApi } from './relay_api.ts';
 import type { RelayTime } from './relay_time.ts';
@@ -24,6 +26,7 @@ export interface EncryptingDeps {
   readonly random: Random;
   readonly api: AnonymousApi;
   readonly certificates: SenderCertificates;
+  readonly access: Access;
   readonly account: Account & { readonly accountId: string };
   /** Told after it is on disk. */
   readonly onIdentityChanged: (peer: string) => void;
@@ -31,6 +34,16 @@ export interface EncryptingDeps {
 
 /** It cannot go on by itself; the code becomes the message's reason. */
 export class Blocked extends SottovoceError {}
+
+/** It is to be tried again after so many seconds. */
+export class Postponed extends SottovoceError {
+  readonly inS: number;
+
+  constructor(code: string, message: string, inS: number) {
+    super(code, message);
+    this.inS = inS;
+  }
+}
 
 export interface Encrypted {
   readonly messageType: MessageType;
@@ -67,7 +80,7 @@ export class Encryptor {
 
   /**
    * Session and ciphertext in one transaction, before anything leaves.
-   * @throws Blocked `identity_unconfirmed`, `blocked`, `no_access`, `no_access_key`, `no_session` (with `never`), `bad_bundle`; RelayUnreachable, RelayRefused
+   * @throws Blocked `identity_unconfirmed`, `blocked`, `no_access`, `no_access_key`, `no_session` (with `never`), `bad_bundle`; Postponed; RelayUnreachable, RelayRefused
    */
   async encrypt(peer: string, content: Content, how: HowToEncrypt): Promise<Encrypted> {
     const { store, queue } = this.#deps;
@@ -154,12 +167,17 @@ export class Encryptor {
   }
 
   async #takeBundle(peer: string): Promise<PreKeyBundle> {
-    const contact = await this.#deps.store.people.get(peer);
-    try {
-      return await this.#deps.api.takeBundle(peer, accessKeyOf(contact));
-    } catch (error) {
-      if (error instanceof RelayRefused && error.code === 'no_access') throw new Blocked('no_access', 'no such account, or another access key');
-      throw error;
+    const { store, api, access } = this.#deps;
+    for (;;) {
+      const key = accessKeyOf(await store.people.get(peer));
+      try {
+        return await api.takeBundle(peer, key);
+      } catch (error) {
+        if (!(error instanceof RelayRefused && error.code === 'no_access')) throw error;
+      }
+      const verdict = await access.refused(peer, key);
+      if (verdict === 'later') throw new Postponed('no_access', 'their new access key may be waiting in the mailbox', LOOK_AGAIN_S);
+      if (verdict === 'no_access') throw new Blocked('no_access', 'no such account, or another access key');
     }
   }
 

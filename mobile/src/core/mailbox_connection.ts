@@ -62,6 +62,11 @@ export class MailboxConnection {
     this.#deps = deps;
   }
 
+  /** Nothing is waiting for us at the relay, or nobody is asking it. */
+  get drained(): boolean {
+    return !this.#running || (this.#caughtUp && this.#working === null);
+  }
+
   start(): void {
     if (this.#running) return;
     this.#running = true;

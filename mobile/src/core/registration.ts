@@ -7,6 +7,7 @@ import type { SignalEngine } from './engine.ts';
 import { sameBytes } from './bytes.ts';
 import { CannotDo, RelayRefused } from './errors.ts';
 import type { Invite } from './links.ts';
+import { checkedName } from './people/names.ts';
 import type { Clock, Random, Statement } from './ports.ts';
 import { withInvite } from './relay_api.ts';
 import type { IdentifiedApi, SignedPublicKeyPart } from './relay_api.ts';
@@ -14,7 +15,6 @@ import type { DiscoveryStore } from './storage/discovery_store.ts';
 import type { Account } from './storage/account.ts';
 import type { StoredPreKey } from './storage/keys.ts';
 import type { Store } from './storage/store.ts';
-import { LONGEST_NAME } from './wire/content.ts';
 
 export type RegistrationStep = 'keys' | 'number' | 'request' | 'registered';
 
@@ -61,12 +61,6 @@ export async function register(deps: RegistrationDeps, invite: Invite, name: str
   await store.write([store.account.registered(accountId)]);
   onStep?.('registered');
   return stored(store);
-}
-
-function checkedName(name: string): string {
-  const trimmed = name.trim();
-  if (trimmed.length === 0 || trimmed.length > LONGEST_NAME) throw new CannotDo('bad_name', `a name has 1 to ${LONGEST_NAME} characters`);
-  return trimmed;
 }
 
 async function stored(store: Store): Promise<Account> {

@@ -1,9 +1,11 @@
 import { backoffMs } from './backoff.ts';
-import { accessKeyOf, Blocked } from './encrypting.ts';
+import { accessKeyOf, Blocked, Postponed } from './encrypting.ts';
 import type { Encryptor } from './encrypting.ts';
 import { RelayRefused, RelayUnreachable, SottovoceError } from './errors.ts';
 import { decide, isFresh } from './outbox.ts';
 import type { Clock, Random, Statement } from './ports.ts';
+import { LOOK_AGAIN_S } from './people/access.ts';
+import type { Access } from './people/access.ts';
 import type { PostConnections } from './post_connections.ts';
 import type { RelayTime } from './relay_time.ts';
 import type { MessageState } from './storage/messages.ts';
@@ -26,6 +28,7 @@ export interface SendingDeps {
   readonly store: Store;
   readonly encryptor: Encryptor;
   readonly connections: PostConnections;
+  readonly access: Access;
   readonly time: RelayTime;
   readonly clock: Clock;
   readonly random: Random;
@@ -170,8 +173,9 @@ export class Sender {
         });
         ready.push({ ...item, stage: 'encrypted', ...encrypted });
       } catch (error) {
-        if (!(error instanceof Blocked)) throw error;
-        await this.#finish([{ item, state: 'blocked', reason: error.code }]);
+        if (error instanceof Postponed) await store.write([store.outbox.retry(item.id, item.attempts + 1, this.#deps.time.nowS() + error.inS)]);
+        else if (error instanceof Blocked) await this.#finish([{ item, state: 'blocked', reason: error.code }]);
+        else throw error;
         break; // what follows would be blocked for the same reason, and must not overtake: the next pass judges it
       }
     }
@@ -211,6 +215,8 @@ export class Sender {
     }
     const envelopes = items.map((item) => ({ id: item.envelopeId ?? '', to: peer, access, body: item.body ?? new Uint8Array() }));
     const answers = await connections.to(peer).post(envelopes);
+    const shut = answers.some((answer) => answer.kind === 'refused' && answer.code === 'no_access');
+    const verdict = shut ? await this.#deps.access.refused(peer, access) : 'no_access';
     const later: Statement[] = [];
     const finished: Finished[] = [];
     for (const [index, item] of items.entries()) {
@@ -219,6 +225,8 @@ export class Sender {
       const decision = decide(answer, item.attempts, this.#roll());
       if (decision.kind === 'retry') later.push(store.outbox.retry(item.id, item.attempts + 1, time.nowS() + decision.inS));
       else if (decision.kind === 'reseal') later.push(store.outbox.unseal(item.id, item.attempts + 1, time.nowS() + decision.inS));
+      else if (decision.kind === 'block' && verdict === 'again') later.push(store.outbox.retry(item.id, item.attempts, time.nowS()));
+      else if (decision.kind === 'block' && verdict === 'later') later.push(store.outbox.retry(item.id, item.attempts + 1, time.nowS() + LOOK_AGAIN_S));
       else if (decision.kind === 'sent') finished.push({ item, state: 'sent', reason: null });
       else finished.push({ item, state: decision.kind === 'block' ? 'blocked' : 'failed', reason: decision.reason });
     }

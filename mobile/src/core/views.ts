@@ -1,6 +1,7 @@
 /** From rows to what screens show. */
-import { shownName } from './client.ts';
 import type { CallOutcome, ConversationView, MessageStatus, MessageView, Preview } from './messenger.ts';
+import { nameShown } from './people/names.ts';
+import type { KnownNumber } from './storage/discovery_store.ts';
 import type { Conversation, Reaction } from './storage/conversations.ts';
 import type { Message, MessageState } from './storage/messages.ts';
 import type { Contact } from './storage/people.ts';
@@ -34,10 +35,10 @@ export function preview(message: Message): Preview {
   return { kind: message.kind, mine: message.direction === 'out', text: message.text, state: status(message.state) };
 }
 
-export function conversationView(contact: Contact, conversation: Conversation, last: Message | null, typing: boolean): ConversationView {
+export function conversationView(contact: Contact, known: KnownNumber | null, conversation: Conversation, last: Message | null, typing: boolean): ConversationView {
   return {
     peer: contact.account,
-    name: shownName(contact) ?? contact.account,
+    name: nameShown(contact, known),
     preview: last && preview(last),
     at: last && (last.arrivedAt ?? last.sentAt),
     unread: conversation.unread,
@@ -50,6 +51,6 @@ export function conversationView(contact: Contact, conversation: Conversation, l
     draft: conversation.draft,
     typing,
     timerS: conversation.timerS,
-    reachable: contact.accessKey !== null,
+    reachable: contact.accessKey !== null || (known?.accessKey ?? null) !== null,
   };
 }

@@ -1,9 +1,13 @@
 /** The account: joining, recovery, moving to another phone, leaving. */
+import { sameBytes } from '../bytes.ts';
+import { CannotDo } from '../errors.ts';
+import { readCode, RECOVERY_CODE, writeCode } from '../human_code.ts';
 import { parseInvite } from '../links.ts';
 import type { AccountView, InviteView, Messenger } from '../messenger.ts';
+import { checkedName } from '../people/names.ts';
 import type { RegistrationStep } from '../registration.ts';
 import { AnonymousApi } from '../relay_api.ts';
-import type { Account } from '../storage/account.ts';
+import { readSettings, settingsStatement } from '../settings.ts';
 import { notAvailable } from './core.ts';
 import type { Core } from './core.ts';
 
@@ -21,6 +25,8 @@ export type AccountPart = Pick<
   | 'importArchive'
 >;
 
+/** The setting that remembers that the recovery code was written down right. */
+const CONFIRMED = 'recovery_confirmed';
 const STEPS: readonly RegistrationStep[] = ['keys', 'number', 'request', 'registered'];
 
 export class AccountActions implements AccountPart {
@@ -31,38 +37,68 @@ export class AccountActions implements AccountPart {
   }
 
   async account(): Promise<AccountView | null> {
-    const account = await this.#core.store.account.get();
-    return account?.accountId ? view(account, account.accountId) : null;
+    const { store, client } = this.#core;
+    const account = await store.account.get();
+    if (!account?.accountId) return null;
+    return {
+      account: account.accountId,
+      name: account.name,
+      number: (await client.discovery.ownNumber())?.number ?? null,
+      relayUrl: account.relayUrl,
+      relayName: account.relayUrl.replace(/^https?:\/\//, ''),
+      recoveryConfirmed: (await store.account.setting(CONFIRMED)) === true,
+    };
   }
 
   async inspectInvite(link: string): Promise<InviteView> {
-    const { relayUrl } = parseInvite(link);
+    const { relayUrl, discovery } = parseInvite(link);
     const { http } = this.#core.client.machine.anonymous;
     await new AnonymousApi(http, relayUrl).relay();
-    return { relayUrl, relayName: relayUrl.replace(/^https?:\/\//, ''), discovery: false, calls: false };
+    return { relayUrl, relayName: relayUrl.replace(/^https?:\/\//, ''), discovery: discovery !== null, calls: false };
   }
 
   async join({ invite, name, number }: Parameters<Messenger['join']>[0]): Promise<AccountView> {
     const told = (step: RegistrationStep): void => this.#core.changed({ topic: 'progress', task: 'join', step, done: STEPS.indexOf(step) + 1, total: STEPS.length });
-    const account = await this.#core.client.join(invite, name, told, number);
-    this.#core.changed({ topic: 'account' });
-    return view(account, account.accountId ?? '');
+    const { client, store, changed } = this.#core;
+    await client.join(invite, name, told, number);
+    // Whoever gives a number may be found and written to by it; the relay has just been told so.
+    if (number !== null) await store.write([settingsStatement(store, { ...(await readSettings(store)), strangers: true })]);
+    changed({ topic: 'account' });
+    return this.#joined();
   }
 
   recover(): Promise<never> {
     return notAvailable('recovery');
   }
 
-  recoveryCode(): Promise<never> {
-    return notAvailable('the recovery code');
+  async recoveryCode(): Promise<string> {
+    return writeCode(RECOVERY_CODE, (await this.#core.client.account()).recoveryCode);
   }
 
-  confirmRecoveryCode(): Promise<never> {
-    return notAvailable('the recovery code');
+  /** @throws CannotDo `mistyped_code` when it is no recovery code at all, before anything is compared */
+  async confirmRecoveryCode(typed: string): Promise<boolean> {
+    const { client, store, changed } = this.#core;
+    const { recoveryCode } = await client.account();
+    if (!sameBytes(readCode(RECOVERY_CODE, typed), recoveryCode)) return false;
+    await store.write([store.account.setSetting(CONFIRMED, true)]);
+    changed({ topic: 'account' });
+    return true;
   }
 
-  setName(): Promise<never> {
-    return notAvailable('changing the name');
+  /** Contacts are told inside the encryption, each at a time of its own. */
+  async setName(name: string): Promise<void> {
+    const { client, store, changed } = this.#core;
+    const checked = checkedName(name);
+    await client.account();
+    await store.write([store.account.setName(checked), ...(await client.notices())]);
+    changed({ topic: 'account' });
+    await (await client.running()).sender.resume();
+  }
+
+  async #joined(): Promise<AccountView> {
+    const account = await this.account();
+    if (!account) throw new CannotDo('not_joined', 'there is no account here yet: join with an invite first');
+    return account;
   }
 
   deleteAccount(): Promise<never> {
@@ -76,15 +112,4 @@ export class AccountActions implements AccountPart {
   importArchive(): Promise<never> {
     return notAvailable('moving to another phone');
   }
-}
-
-function view(account: Account, accountId: string): AccountView {
-  return {
-    account: accountId,
-    name: account.name,
-    number: null,
-    relayUrl: account.relayUrl,
-    relayName: account.relayUrl.replace(/^https?:\/\//, ''),
-    recoveryConfirmed: false,
-  };
 }

@@ -67,7 +67,8 @@ export class ChatActions implements ChatPart {
     const { client, store } = this.#core;
     const contact = await client.contact(conversation.peer);
     const last = conversation.lastSeq === null ? null : await store.conversations.message(conversation.lastSeq);
-    return conversationView(contact, conversation, last, this.#typing.isTyping(conversation.peer));
+    const known = await client.discovery.byAccount(conversation.peer);
+    return conversationView(contact, known, conversation, last, this.#typing.isTyping(conversation.peer));
   }
 
   async messages(peer: string, { before, limit }: { readonly before: number | null; readonly limit: number }): Promise<MessagePage> {

@@ -92,6 +92,10 @@ export class AccountArea extends Area {
     return { sql: 'UPDATE account SET certificate = :certificate, certificate_expires_at = :expiresAt', params: { certificate, expiresAt } };
   }
 
+  setName(name: string): Statement {
+    return { sql: 'UPDATE account SET name = :name', params: { name } };
+  }
+
   takeKeyIds(next: number): Statement {
     return { sql: 'UPDATE account SET next_key_id = :next', params: { next } };
   }

@@ -76,6 +76,9 @@ export const OUTBOX_TABLES: readonly string[] = [
 /** As long as an envelope may wait at the relay, and a few days. */
 const LOGGED_FOR_S = 33 * 86_400;
 
+/** They make no row, and may wait for a time of their own. */
+const URGENT: ReadonlySet<Kind> = new Set(['session_reset', 'profile']);
+
 function asOutboxItem(row: Row): OutboxItem {
   return {
     id: row.integer('id'),
@@ -120,6 +123,11 @@ export class OutboxArea extends Area {
     return this.row((row) => row.integerOrNull('due'), sql, { peer });
   }
 
+  /** Who is owed something that may leave by now. */
+  peersDue(now: number): Promise<readonly string[]> {
+    return this.rows((row) => row.text('peer'), `SELECT DISTINCT peer FROM outbox WHERE stage <> 'blocked' AND (urgent = 0 OR not_before <= :now)`, { now });
+  }
+
   peers(): Promise<readonly string[]> {
     return this.rows((row) => row.text('peer'), `SELECT DISTINCT peer FROM outbox WHERE stage <> 'blocked'`);
   }
@@ -136,8 +144,13 @@ export class OutboxArea extends Area {
       sql: `INSERT INTO outbox (peer, content_id, kind, content, seq, about, urgent, stage, not_before)
             VALUES (:peer, :contentId, :kind, :content, (SELECT seq FROM message WHERE peer = :peer AND content_id = :contentId AND direction = 'out'),
                     :about, :urgent, 'queued', :notBefore)`,
-      params: { peer, contentId, kind, content, about, urgent: kind === 'session_reset' ? 1 : 0, notBefore },
+      params: { peer, contentId, kind, content, about, urgent: URGENT.has(kind) ? 1 : 0, notBefore },
     };
+  }
+
+  /** What was queued and has no place in the ratchet yet. */
+  forgetUnencrypted(peer: string, kind: Kind): readonly Statement[] {
+    return [{ sql: 'DELETE FROM outbox WHERE peer = :peer AND kind = :kind AND ciphertext IS NULL', params: { peer, kind } }];
   }
 
   replaceContent(id: number, content: Uint8Array): Statement {

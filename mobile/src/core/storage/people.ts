@@ -108,6 +108,36 @@ export class PeopleArea extends Area {
     };
   }
 
+  /** Null takes the own choice back. */
+  setName(account: string, name: string | null): Statement {
+    return { sql: 'UPDATE contact SET name = :name WHERE account_id = :account', params: { account, name } };
+  }
+
+  /** Safety numbers were compared for this very key; under another one nothing happens. A key that was compared is confirmed. */
+  verify(account: string, identityKey: Uint8Array): Statement {
+    return {
+      sql: `UPDATE contact SET verified = 1, identity_state = 'same' WHERE account_id = :account AND identity_key = :identityKey`,
+      params: { account, identityKey },
+    };
+  }
+
+  unverify(account: string): Statement {
+    return { sql: 'UPDATE contact SET verified = 0 WHERE account_id = :account', params: { account } };
+  }
+
+  accept(account: string): Statement {
+    return { sql: 'UPDATE contact SET request = 0 WHERE account_id = :account', params: { account } };
+  }
+
+  setBlocked(account: string, blocked: boolean): Statement {
+    return { sql: 'UPDATE contact SET blocked = :blocked WHERE account_id = :account', params: { account, blocked: blocked ? 1 : 0 } };
+  }
+
+  /** Seconds since 1970; null ends it. */
+  setMuted(account: string, until: number | null): Statement {
+    return { sql: 'UPDATE contact SET muted_until = :until WHERE account_id = :account', params: { account, until } };
+  }
+
   confirmIdentity(account: string): Statement {
     return { sql: `UPDATE contact SET identity_state = 'same' WHERE account_id = :account`, params: { account } };
   }
