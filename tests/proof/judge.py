@@ -160,7 +160,7 @@ def _lanes(evidence: Evidence, requests: Iterable[tuple[Connection, list[Request
             call = f"{request.method} {request.path.split('?')[0]}"
             if request.on_anonymous_lane and request.identified:
                 yield f"{call} on {where} carries a login"
-            if not request.on_anonymous_lane and not request.identified:
+            if not request.on_anonymous_lane and not request.identified and not request.names_itself:
                 yield f"{call} on {where} is on neither lane"
             if "?" in request.path:
                 yield f"{call} on {where} has a query, which proxies log"

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.proof.recorder import Connection
 
-ANONYMOUS_PATHS = ("/v1/post", "/v1/prekeys/", "/v1/discovery/lookup", "/v1/relay", "/v1/accounts/recover")
+ANONYMOUS_PATHS = ("/v1/post", "/v1/prekeys/", "/v1/discovery/lookup", "/v1/relay")
 
 
 class Unreadable(AssertionError):
@@ -31,6 +31,11 @@ class Request:
     @property
     def identified(self) -> bool:
         return "authorization" in self.headers
+
+    @property
+    def names_itself(self) -> bool:
+        """A recovery says in its body who asks."""
+        return self.path == "/v1/accounts/recover"
 
     @property
     def on_anonymous_lane(self) -> bool:

@@ -4,22 +4,22 @@ import { parseArgs } from 'node:util';
 import { CannotDo, NotTrusted, RelayRefused, RelayUnreachable, SottovoceError } from '../core/errors.ts';
 import { add, card, history, join, send, status } from './commands.ts';
 import type { Invocation } from './commands.ts';
-import { discover } from './number_commands.ts';
+import { discover, recover } from './number_commands.ts';
 import { Output } from './output.ts';
 import { resolveData } from './runtime.ts';
 import { COMMANDS, EXIT, help } from './usage.ts';
 import { watch } from './watch.ts';
 
-const RUN: Readonly<Record<string, (invocation: Invocation) => Promise<number>>> = { join, card, add, send, watch, history, status, discover };
+const RUN: Readonly<Record<string, (invocation: Invocation) => Promise<number>>> = { join, card, add, send, watch, history, status, discover, recover };
 
 function exitCode(error: unknown): number {
   if (error instanceof RelayUnreachable) return EXIT.unreachable;
   if (error instanceof RelayRefused) return error.status === 401 ? EXIT.revoked : EXIT.refused;
   if (error instanceof NotTrusted) return EXIT.refused;
   if (error instanceof CannotDo) {
-    if (['usage', 'bad_name', 'bad_number', 'bad_file'].includes(error.code)) return EXIT.usage;
+    if (['usage', 'bad_name', 'bad_number', 'bad_file', 'bad_claim', 'mistyped_code'].includes(error.code)) return EXIT.usage;
     if (error.code === 'in_use') return EXIT.inUse;
-    if (error.code === 'bad_invite' || error.code === 'number_taken') return EXIT.refused;
+    if (error.code === 'bad_invite' || error.code === 'number_taken' || error.code === 'bad_recovery') return EXIT.refused;
     return EXIT.notReady;
   }
   return EXIT.failed;

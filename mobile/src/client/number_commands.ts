@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { BookEntry, DiscoveryProgress } from '../core/discovery/discovery.ts';
 import { isE164 } from '../core/discovery/numbers.ts';
 import { CannotDo } from '../core/errors.ts';
+import { readCode, RECOVERY_CODE, writeCode } from '../core/human_code.ts';
 import type { Invocation } from './commands.ts';
 import { openClient } from './runtime.ts';
 import { EXIT } from './usage.ts';
@@ -24,6 +25,28 @@ function readBook(file: string): string {
     return readFileSync(file === '-' ? process.stdin.fd : file, 'utf8');
   } catch {
     throw new CannotDo('bad_file', `${file} cannot be read: name a file with one number a line, or - for standard input`);
+  }
+}
+
+export async function recover({ args: [link = ''], data, flags, out }: Invocation): Promise<number> {
+  const word = (flag: string): string | null => (typeof flags[flag] === 'string' ? flags[flag] : null);
+  const [name, code, account, number] = [word('name'), word('code'), word('account'), word('number')];
+  if (name === null || code === null) throw new CannotDo('usage', 'recover needs --name NAME and --code CODE, and --account ID or --number NUMBER');
+  const recoveryCode = readCode(RECOVERY_CODE, code);
+  const { client, close } = await openClient(data, { create: true, exclusive: true });
+  try {
+    const says = { keys: 'making keys', number: 'having the number evaluated, blinded', request: 'asking the relay', recovered: 'recovered' } as const;
+    const recovered = await client.recover(link, { name, account, number, recoveryCode }, (step) => out.remark(says[step]));
+    const next = writeCode(RECOVERY_CODE, recovered.recoveryCode);
+    out.result(`account ${recovered.accountId}\nthe old recovery code is void, this is the new one:\n${next}`, {
+      event: 'recovered',
+      account: recovered.accountId,
+      recovery_code: next,
+      card: await client.card(),
+    });
+    return EXIT.ok;
+  } finally {
+    await close();
   }
 }
 

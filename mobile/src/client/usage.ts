@@ -48,6 +48,22 @@ export const COMMANDS: Readonly<Record<string, Usage>> = {
       'asked for tokens at other times on another connection: it sees no number. Members become contacts. An interrupted run is gone on with.',
     flags: { data: DATA, fast: { value: null, help: 'without the waits that keep the two halves apart: for tests' }, json: JSON_FLAG },
   },
+  recover: {
+    args: '<invite link>',
+    count: 1,
+    summary: 'come back into an account by its recovery code',
+    details:
+      'Any invite of the relay will do: it says where, and it is not spent. All keys are made anew, the old phone is shut out, and what waited for it\n' +
+      'is gone, since it was sealed to the old keys. With the data of the old phone, contacts and messages stay. May be repeated after any failure.',
+    flags: {
+      data: DATA,
+      name: { value: 'NAME', help: 'the name others see (required)' },
+      code: { value: 'CODE', help: 'the recovery code (required)' },
+      account: { value: 'ID', help: 'the account id; or' },
+      number: { value: 'NUMBER', help: 'the phone number of the account; with both, people find it by number again' },
+      json: JSON_FLAG,
+    },
+  },
   send: {
     args: '<contact, number or account id> <text>',
     count: 2,

@@ -4,16 +4,17 @@ import type { AccessChange, AccessKeyDeps } from './access_keys.ts';
 import { sameBytes } from './bytes.ts';
 import { SenderCertificates } from './certificates.ts';
 import { ownText } from './composing.ts';
-import { discover } from './discovery/discovery.ts';
-import type { BookEntry, DiscoveryProgress, DiscoveryResult, DiscoverySettings } from './discovery/discovery.ts';
+import type { BookEntry, DiscoveryResult } from './discovery/discovery.ts';
 import { isE164 } from './discovery/numbers.ts';
 import { Due } from './due.ts';
 import { Encryptor } from './encrypting.ts';
 import type { SignalEngine } from './engine.ts';
+import { comeBack, findPeople, join } from './errands.ts';
+import type { DiscoverOptions } from './errands.ts';
 import { CannotDo, NotTrusted } from './errors.ts';
 import type { CoreEvent } from './handlers/handler.ts';
 import { KeyKeeper } from './key_keeper.ts';
-import { parseContactLink, parseInvite, writeContactLink } from './links.ts';
+import { parseContactLink, writeContactLink } from './links.ts';
 import { MailboxConnection } from './mailbox_connection.ts';
 import type { MailboxEvent } from './mailbox_connection.ts';
 import type { AnonymousHttp, AnonymousSockets, Clock, Database, IdentifiedHttp, IdentifiedSockets, Random, Statement } from './ports.ts';
@@ -22,7 +23,7 @@ import { Probe } from './probe.ts';
 import { KeyedQueue } from './queue.ts';
 import { Receiver } from './receiving.ts';
 import type { Settled } from './receiving.ts';
-import { register } from './registration.ts';
+import type { RecoveryClaim, RecoveryStep } from './recovery.ts';
 import type { RegistrationStep } from './registration.ts';
 import { AnonymousApi, bearer, IdentifiedApi, socketUrl } from './relay_api.ts';
 import { RelayTime } from './relay_time.ts';
@@ -60,12 +61,6 @@ export type ClientEvent =
   /** Delivery health is known anew. */
   | { readonly kind: 'health' }
   | { readonly kind: 'trouble'; readonly what: string };
-
-export interface DiscoverOptions {
-  readonly settings?: Partial<DiscoverySettings>;
-  readonly onProgress?: (progress: DiscoveryProgress) => void;
-  readonly stopped?: () => boolean;
-}
 
 export type Joined = Account & { readonly accountId: string };
 
@@ -108,18 +103,13 @@ export class Client {
 
   /** May be repeated after any failure. `number` is E.164 and does not leave. @throws what `register` throws, CannotDo `bad_link` */
   async join(inviteLink: string, name: string, onStep?: (step: RegistrationStep) => void, number: string | null = null): Promise<Account> {
-    const { engine, clock, random, identified, preKeys } = this.machine;
-    const deps = {
-      store: this.store,
-      discovery: this.discovery,
-      engine,
-      clock,
-      random,
-      api: (relayUrl: string) => new IdentifiedApi(identified.http, relayUrl),
-      ...(onStep && { onStep }),
-      ...(preKeys !== undefined && { preKeys }),
-    };
-    return register(deps, parseInvite(inviteLink), name, number);
+    return join(this, inviteLink, name, onStep, number);
+  }
+
+  /** Stops first: what runs, runs for the keys that are about to be replaced. May be repeated after any failure; see recovery.ts. */
+  async recover(inviteLink: string, claim: RecoveryClaim, onStep?: (step: RecoveryStep) => void): Promise<Account> {
+    await this.stop();
+    return comeBack(this, inviteLink, claim, onStep);
   }
 
   /** Durable and resumable; see access_keys.ts. Answers the contact access key that counts from now on. */
@@ -150,25 +140,7 @@ export class Client {
 
   /** Which of these numbers are members; they become contacts. See discovery/discovery.ts. @throws CannotDo `no_discovery`, `bad_number` */
   async discover(book: readonly BookEntry[], options: DiscoverOptions = {}): Promise<DiscoveryResult> {
-    const { random, clock, identified, anonymous } = this.machine;
-    const account = await this.account();
-    const keys = await this.discovery.keys();
-    if (!keys) throw new CannotDo('no_discovery', 'the invite that made this account carried no keys for phone numbers: ask the operator');
-    return discover(
-      {
-        store: this.discovery,
-        identified: new IdentifiedApi(identified.http, account.relayUrl),
-        anonymous: new AnonymousApi(anonymous.http, account.relayUrl),
-        random,
-        clock,
-        keys,
-        authorization: bearer(account.accountId, account.secret),
-        account: account.accountId,
-        nowS: () => Math.floor(clock.now() / 1000),
-        ...options,
-      },
-      book,
-    );
+    return findPeople(this, await this.account(), book, options);
   }
 
   /** @throws CannotDo `not_joined` */

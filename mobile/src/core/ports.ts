@@ -57,7 +57,8 @@ export interface IdentifiedHttp {
   request(request: {
     readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
     readonly url: string;
-    readonly authorization: string;
+    /** Null where the body says who asks: a recovery. */
+    readonly authorization: string | null;
     readonly json?: unknown;
   }): Promise<HttpAnswer>;
 }

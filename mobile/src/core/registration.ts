@@ -87,36 +87,45 @@ async function ownNumber({ discovery, random, clock, onStep }: RegistrationDeps,
   return secrets;
 }
 
-/** All of it in one transaction. Ids: 1 signed, 1 last resort, then the one-time keys, from one counter. */
-async function newAccount(deps: RegistrationDeps, invite: Invite, name: string): Promise<readonly Statement[]> {
-  const { store, engine, random, clock, preKeys: count = 100 } = deps;
+export type KeyDeps = Pick<RegistrationDeps, 'engine' | 'random' | 'clock' | 'preKeys'>;
+
+/** Identity and prekeys of a new account, or of one that is recovered. Ids: 1 signed, 1 last resort, then the one-time keys, from one counter. */
+export async function generateKeys({ engine, random, clock, preKeys: count = 100 }: KeyDeps) {
   const now = clock.now();
-  const since = Math.floor(now / 1000);
-  const { identity, publicKey } = await engine.generateIdentity();
+  const { identity, publicKey: identityKey } = await engine.generateIdentity();
   const signed = await engine.generateSignedPreKey(identity, 1, now);
   const [lastResort] = await engine.generateKyberPreKeys(identity, 1, 1, now);
   if (!lastResort) throw new Error('the engine made no key');
-  const preKeys = await engine.generatePreKeys(2, count);
-  const kyberPreKeys = await engine.generateKyberPreKeys(identity, 2, count, now);
+  const ec = await engine.generatePreKeys(2, count);
+  const kyber = await engine.generateKyberPreKeys(identity, 2, count, now);
   const [high = 0, low = 0] = random.bytes(2);
+  const preKeys: readonly StoredPreKey[] = [
+    { ...signed, kind: 'signed' },
+    { ...lastResort, kind: 'kyber_last_resort' },
+    ...ec.map((key) => ({ ...key, kind: 'ec' as const, signature: null })),
+    ...kyber.map((key) => ({ ...key, kind: 'kyber' as const })),
+  ];
+  return { identity, identityKey, registrationId: 1 + (((high << 8) | low) % 0x3fff), nextKeyId: 2 + count, preKeys };
+}
+
+/** All of it in one transaction. */
+async function newAccount(deps: RegistrationDeps, invite: Invite, name: string): Promise<readonly Statement[]> {
+  const { store, random, clock } = deps;
+  const checked = checkedName(name);
+  const { preKeys, ...keys } = await generateKeys(deps);
+  const since = Math.floor(clock.now() / 1000);
   return [
     store.account.create({
       relayUrl: invite.relayUrl,
       trustRoot: invite.trustRoot,
       inviteCode: invite.code,
-      name: checkedName(name),
+      name: checked,
       secret: random.bytes(32),
       recoveryCode: random.bytes(32),
-      identity,
-      identityKey: publicKey,
-      registrationId: 1 + (((high << 8) | low) % 0x3fff),
       contactAccessKey: random.bytes(16),
-      nextKeyId: 2 + count,
+      ...keys,
     }),
-    store.keys.addPreKey({ ...signed, kind: 'signed' }, 'current', since),
-    store.keys.addPreKey({ ...lastResort, kind: 'kyber_last_resort' }, 'current', since),
-    ...preKeys.map((key) => store.keys.addPreKey({ ...key, kind: 'ec', signature: null }, 'current', since)),
-    ...kyberPreKeys.map((key) => store.keys.addPreKey({ ...key, kind: 'kyber' }, 'current', since)),
+    ...preKeys.map((key) => store.keys.addPreKey(key, 'current', since)),
   ];
 }
 
@@ -153,7 +162,7 @@ async function submit(api: IdentifiedApi, account: Account, store: Store, number
   }
 }
 
-function explainInvite(error: unknown): never {
+export function explainInvite(error: unknown): never {
   if (error instanceof RelayRefused && error.code === 'bad_invite') {
     throw new CannotDo('bad_invite', 'the relay does not take this invite: it was used, has expired, or is mistyped. Ask the operator for a new one and join again with it');
   }

@@ -43,12 +43,35 @@ export const LOOKED_UP_AT_ONCE = 100;
 
 export type ReplacedKeys = Pick<Registration, 'signedPreKey' | 'lastResortKyberPreKey' | 'preKeys' | 'kyberPreKeys'>;
 
+/** As a registration, but for who it is and what proves it. */
+export interface Recovery extends Registration {
+  /** Null: the phone token names the account. */
+  readonly account: string | null;
+  readonly recoveryCode: Uint8Array;
+}
+
 const plain = (key: PublicKeyPart): unknown => ({ id: key.id, public_key: toBase64url(key.publicKey) });
 const signed = (key: SignedPublicKeyPart): unknown => ({
   id: key.id,
   public_key: toBase64url(key.publicKey),
   signature: toBase64url(key.signature),
 });
+
+function registrationJson(registration: Registration) {
+  const { numberAccessHash, phoneToken } = registration;
+  return {
+    token_hash: toBase64url(registration.tokenHash),
+    recovery_hash: toBase64url(registration.recoveryHash),
+    identity_key: toBase64url(registration.identityKey),
+    registration_id: registration.registrationId,
+    signed_prekey: signed(registration.signedPreKey),
+    last_resort_kyber_prekey: signed(registration.lastResortKyberPreKey),
+    prekeys: registration.preKeys.map(plain),
+    kyber_prekeys: registration.kyberPreKeys.map(signed),
+    access: { contact: toBase64url(registration.contactAccessHash), ...(numberAccessHash && { number: toBase64url(numberAccessHash) }) },
+    ...(phoneToken && { phone_token: toBase64url(phoneToken) }),
+  };
+}
 
 /** @throws RelayRefused unless `status` is the answer's */
 function expect(answer: HttpAnswer, status: number): Reader {
@@ -97,23 +120,24 @@ export class IdentifiedApi {
       method: 'POST',
       url: `${this.#relayUrl}/v1/accounts`,
       authorization: withInvite(inviteCode),
-      json: {
-        token_hash: toBase64url(registration.tokenHash),
-        recovery_hash: toBase64url(registration.recoveryHash),
-        identity_key: toBase64url(registration.identityKey),
-        registration_id: registration.registrationId,
-        signed_prekey: signed(registration.signedPreKey),
-        last_resort_kyber_prekey: signed(registration.lastResortKyberPreKey),
-        prekeys: registration.preKeys.map(plain),
-        kyber_prekeys: registration.kyberPreKeys.map(signed),
-        access: {
-          contact: toBase64url(registration.contactAccessHash),
-          ...(registration.numberAccessHash && { number: toBase64url(registration.numberAccessHash) }),
-        },
-        ...(registration.phoneToken && { phone_token: toBase64url(registration.phoneToken) }),
-      },
+      json: registrationJson(registration),
     });
     return expect(answer, 201).uuid('account_id');
+  }
+
+  /** The same code, identity key and token hash again give the same answer again. @throws RelayRefused 401 `bad_recovery`, 429 */
+  async recover(recovery: Recovery): Promise<string> {
+    const answer = await this.#http.request({
+      method: 'POST',
+      url: `${this.#relayUrl}/v1/accounts/recover`,
+      authorization: null,
+      json: {
+        ...registrationJson(recovery),
+        recovery_code: toBase64url(recovery.recoveryCode),
+        ...(recovery.account !== null && { account_id: recovery.account }),
+      },
+    });
+    return expect(answer, 200).uuid('account_id');
   }
 
   async keyCounts(authorization: string): Promise<KeyCounts> {

@@ -103,7 +103,7 @@ export function identifiedLane(lane: Lane): { http: IdentifiedHttp; sockets: Ide
   return {
     http: {
       request: ({ method, url, authorization, json }) =>
-        lane.request(method, url, { Authorization: authorization }, json === undefined ? undefined : JSON.stringify(json)),
+        lane.request(method, url, authorization === null ? {} : { Authorization: authorization }, json === undefined ? undefined : JSON.stringify(json)),
     },
     sockets: { open: (url, authorization, listener) => lane.socket(url, { Authorization: authorization }, listener) },
   };

@@ -15,12 +15,10 @@ import { timeOf } from '../../src/core/uuid.ts';
 import { b64, BadFrame, bytes, ecKey, integer, listOf, sha256, shape, signedKey, u32, uuid } from './fake_checks.ts';
 import type { Json } from './fake_checks.ts';
 import { FakeNumbers } from './fake_numbers.ts';
+import { readRecovery, readRegistration } from './fake_registrations.ts';
+import type { Brought, SignedKey } from './fake_registrations.ts';
 
-export interface SignedKey {
-  id: number;
-  public_key: string;
-  signature?: string;
-}
+export type { SignedKey };
 
 interface Waiting {
   id: string;
@@ -35,21 +33,13 @@ interface WaitingSignal {
   until: number;
 }
 
-interface FakeAccount {
-  id: string;
-  tokenHash: string;
-  identityKey: string;
-  registrationId: number;
-  signed: SignedKey;
-  lastResort: SignedKey;
-  prekeys: SignedKey[];
-  kyber: SignedKey[];
-  accessHash: string;
-  phoneToken: string | null;
-  numberHash: string | null;
+interface FakeAccount extends Brought {
+  readonly id: string;
   mailbox: Waiting[];
   signals: WaitingSignal[];
   session: MailboxSession | null;
+  /** The code that the last recovery used up, hashed. */
+  usedCodeHash: string | null;
 }
 
 interface MailboxSession {
@@ -218,6 +208,9 @@ export class FakeRelay {
         return [200, { name: 'sottovoce', version: '0', protocol: 1, trust_root: this.trustRoot, now: this.now(), limits: {} }];
       case 'POST /v1/accounts':
         return [201, { account_id: this.#register(request, JSON.parse(text)) }];
+      case 'POST /v1/accounts/recover':
+        if (request.headers.authorization !== undefined) throw new Problem(400, 'bad_request');
+        return [200, { account_id: this.#recover(JSON.parse(text)) }];
       case 'DELETE /v1/account':
         return [204, this.#delete(this.#bearer(request))];
       case 'PUT /v1/account/access':
@@ -250,54 +243,30 @@ export class FakeRelay {
 
   #register(request: http.IncomingMessage, value: unknown): string {
     const code = /^Invite (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    const body = shape(
-      value,
-      {
-        token_hash: b64(32),
-        recovery_hash: b64(32),
-        phone_token: b64(32),
-        identity_key: b64(33),
-        registration_id: integer(1, 0x3fff),
-        signed_prekey: signedKey(33),
-        last_resort_kyber_prekey: signedKey(1569),
-        prekeys: listOf(ecKey, 0, 100),
-        kyber_prekeys: listOf(signedKey(1569), 0, 100),
-        access: (field) => Boolean(shape(field, { contact: b64(32), number: b64(32) }, ['number'])),
-      },
-      ['phone_token'],
-    );
-    const prekeys = body['prekeys'] as SignedKey[];
-    const kyber = body['kyber_prekeys'] as SignedKey[];
-    const identityKey = body['identity_key'] as string;
-    const signed = body['signed_prekey'] as SignedKey;
-    const lastResort = body['last_resort_kyber_prekey'] as SignedKey;
-    for (const list of [prekeys, kyber]) if (new Set(list.map((key) => key.id)).size !== list.length) throw new Problem(400, 'bad_request');
+    const brought = readRegistration(value);
     if (!this.#invites.has(code)) throw new Problem(401, 'bad_invite');
     const used = this.#accounts.get(this.#invites.get(code) ?? '');
     if (used) {
-      if (used.identityKey === identityKey && used.tokenHash === body['token_hash']) return used.id;
+      if (used.identityKey === brought.identityKey && used.tokenHash === brought.tokenHash) return used.id;
       throw new Problem(401, 'bad_invite');
     }
-    if (this.accounts().some(({ phoneToken }) => phoneToken !== null && phoneToken === body['phone_token'])) throw new Problem(409, 'number_taken');
-    this.#checkSigned(identityKey, [signed, lastResort, ...kyber]);
-    const account: FakeAccount = {
-      id: randomUUID(),
-      tokenHash: body['token_hash'] as string,
-      identityKey,
-      registrationId: body['registration_id'] as number,
-      signed,
-      lastResort,
-      prekeys,
-      kyber,
-      accessHash: (body['access'] as Json)['contact'] as string,
-      numberHash: ((body['access'] as Json)['number'] as string | undefined) ?? null,
-      phoneToken: (body['phone_token'] as string | undefined) ?? null,
-      mailbox: [],
-      signals: [],
-      session: null,
-    };
+    if (this.accounts().some(({ phoneToken }) => phoneToken !== null && phoneToken === brought.phoneToken)) throw new Problem(409, 'number_taken');
+    this.#checkSigned(brought.identityKey, [brought.signed, brought.lastResort, ...brought.kyber]);
+    const account: FakeAccount = { ...brought, id: randomUUID(), mailbox: [], signals: [], session: null, usedCodeHash: null };
     this.#accounts.set(account.id, account);
     this.#invites.set(code, account.id);
+    return account.id;
+  }
+
+  #recover(value: unknown): string {
+    const { account: claimed, code, brought } = readRecovery(value);
+    const account = this.accounts().find(({ id, phoneToken }) => (claimed === null ? phoneToken === brought.phoneToken : id === claimed));
+    const codeHash = sha256(bytes(code));
+    if (account?.usedCodeHash === codeHash && account.identityKey === brought.identityKey && account.tokenHash === brought.tokenHash) return account.id;
+    if (account?.recoveryHash !== codeHash) throw new Problem(401, 'bad_recovery');
+    this.#checkSigned(brought.identityKey, [brought.signed, brought.lastResort, ...brought.kyber]);
+    account.session?.socket.close(4401);
+    Object.assign(account, brought, { phoneToken: account.phoneToken, mailbox: [], signals: [], usedCodeHash: codeHash });
     return account.id;
   }
 

@@ -90,6 +90,22 @@ test('closed to strangers: not found, and the old key opens nothing; open again:
   expect(await once()).toBe(1);
 });
 
+test('recovery by number on a new phone: found again, the old phone is out, a wrong code is not', async () => {
+  const [ada, bob] = [await member('Ada', null), await member('Bob', numberOf(88))];
+  await bob.client.start({ receive: true });
+  const { accountId, recoveryCode } = await bob.client.account();
+  const phone = await TestClient.open();
+  people.push(phone);
+  const claim = { name: 'Bob', account: null, number: numberOf(88), recoveryCode };
+  await expect(phone.client.recover(await relay.invite(), { ...claim, recoveryCode: new Uint8Array(32) })).rejects.toMatchObject({ code: 'bad_recovery' });
+  expect((await phone.client.recover(await relay.invite(), claim)).accountId).toBe(accountId);
+  await until('the old phone is told', () => bob.events.some((event) => event.kind === 'connection' && event.connection.kind === 'stopped'));
+  await ada.client.discover([{ number: numberOf(88), name: null }], { settings: SOON });
+  await ada.client.send(numberOf(88), 'is it you again?');
+  await phone.client.start({ receive: true });
+  await until('Bob reads it on the new phone', async () => (await phone.texts()).length === 1);
+});
+
 test('the command line: join --number, discover, send by number', async () => {
   const directories = [temporaryDirectory(), temporaryDirectory()] as const;
   const [adaLine, bobLine] = [new CommandLine(directories[0]), new CommandLine(directories[1])];

@@ -5,6 +5,7 @@ import { readCode, RECOVERY_CODE, writeCode } from '../human_code.ts';
 import { parseInvite } from '../links.ts';
 import type { AccountView, InviteView, Messenger } from '../messenger.ts';
 import { checkedName } from '../people/names.ts';
+import type { RecoveryStep } from '../recovery.ts';
 import type { RegistrationStep } from '../registration.ts';
 import { AnonymousApi } from '../relay_api.ts';
 import { readSettings, settingsStatement } from '../settings.ts';
@@ -27,6 +28,7 @@ export type AccountPart = Pick<
 
 /** The setting that remembers that the recovery code was written down right. */
 const CONFIRMED = 'recovery_confirmed';
+const RECOVERY_STEPS: readonly RecoveryStep[] = ['keys', 'number', 'request', 'recovered'];
 const STEPS: readonly RegistrationStep[] = ['keys', 'number', 'request', 'registered'];
 
 export class AccountActions implements AccountPart {
@@ -67,8 +69,15 @@ export class AccountActions implements AccountPart {
     return this.#joined();
   }
 
-  recover(): Promise<never> {
-    return notAvailable('recovery');
+  async recover({ invite, name, account, number, recoveryCode }: Parameters<Messenger['recover']>[0]): Promise<AccountView> {
+    const told = (step: RecoveryStep): void => this.#core.changed({ topic: 'progress', task: 'recover', step, done: RECOVERY_STEPS.indexOf(step) + 1, total: RECOVERY_STEPS.length });
+    const claim = { name, account, number, recoveryCode: readCode(RECOVERY_CODE, recoveryCode) };
+    const { client, store, changed } = this.#core;
+    await client.recover(invite, claim, told);
+    // Contacts, where there are any, hold a key that is void; and who knows the number may write, or not, as the relay was told.
+    await store.write([settingsStatement(store, { ...(await readSettings(store)), strangers: number !== null }), ...(await client.notices())]);
+    changed({ topic: 'account' });
+    return this.#joined();
   }
 
   async recoveryCode(): Promise<string> {

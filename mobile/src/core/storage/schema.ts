@@ -7,6 +7,7 @@ import { KEY_TABLES } from './keys.ts';
 import { MESSAGE_TABLES } from './messages.ts';
 import { OUTBOX_TABLES } from './outbox.ts';
 import { PEOPLE_TABLES } from './people.ts';
+import { RECOVERY_TABLES } from './recovery_store.ts';
 
 /** Counts up with every change of the tables after a release; each older version then needs a step in `openSchema`. */
 export const SCHEMA_VERSION = 1;
@@ -20,6 +21,7 @@ const TABLES: readonly string[] = [
   ...CONVERSATION_TABLES,
   ...OUTBOX_TABLES,
   ...DISCOVERY_TABLES,
+  ...RECOVERY_TABLES,
 ];
 
 /**
