@@ -9,6 +9,7 @@ BIND ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?=
 UPGRADE ?=
+EXAMPLES ?= 300
 COUNT ?= 110
 SEED ?=
 ONLY ?=
@@ -101,6 +102,14 @@ faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what c
 proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals
 	$(BIN)/python -m tests.proof
 	$(BIN)/pytest tests/proof -k betrays
+
+.PHONY: fuzz-http
+fuzz-http: $(PYTHON_READY) ## requests made up from docs/openapi.json against a real relay, for minutes (EXAMPLES=300)
+	$(BIN)/python -m tests.fuzz_http.run --examples $(EXAMPLES)
+
+.PHONY: openapi
+openapi: $(PYTHON_READY) ## write docs/openapi.json again after a change of a call
+	$(BIN)/python -m relay.routes.openapi > docs/openapi.json
 
 .PHONY: format
 format: $(PYTHON_READY) ## rewrite the Python code in the house style

@@ -58,7 +58,9 @@ def to_b64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
-_URLSAFE_ONLY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_URLSAFE_ONLY = frozenset(_ALPHABET)
+_ANY: Final = "[A-Za-z0-9_-]"
 
 
 def from_b64(text: str) -> bytes:
@@ -83,9 +85,13 @@ def from_b64(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class B64:
-    """Marks a bytes field that is base64url on the wire: `Annotated[bytes, B64(32)]` takes exactly 32 bytes, `B64()` any number."""
+    """Marks a bytes field that is base64url on the wire: `Annotated[bytes, B64(32)]` takes exactly 32 bytes, `B64()` any number.
+
+    With `first`, that is the first byte: public keys name their kind in it.
+    """
 
     size: int | None = None
+    first: int | None = None
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -94,11 +100,26 @@ class B64:
         )
 
     def __get_pydantic_json_schema__(self, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler) -> JsonDict:
-        schema: JsonDict = {"type": "string", "contentEncoding": "base64url", "pattern": "^[A-Za-z0-9_-]*=*$"}
+        return self.json_schema()
+
+    def json_schema(self) -> JsonDict:
+        """JSON Schema of the text."""
+        schema: JsonDict = {"type": "string", "contentEncoding": "base64url", "pattern": f"^{_ANY}*={{0,2}}$"}
         if self.size is not None:
             length = -(-self.size * 4 // 3)
-            schema |= {"minLength": length, "maxLength": length + (-length % 4)}
+            schema |= {"minLength": length, "maxLength": length + (-length % 4), "pattern": self._pattern(length)}
         return schema
+
+    def _pattern(self, length: int) -> str:
+        """Of a known size: the first byte, if it is given, and no bits left over that are not zero."""
+        head, tail = "", ""
+        if self.first is not None:
+            start = (self.first & 3) << 4
+            head = f"{_ALPHABET[self.first >> 2]}[{_ALPHABET[start : start + 16]}]"
+        if spare := -length % 4:
+            tail = f"[{_ALPHABET[:: 4**spare]}]({'=' * spare})?"
+        middle = length - (2 if head else 0) - (1 if tail else 0)
+        return f"^{head}{_ANY}{{{middle}}}{tail}$"
 
     def _read(self, value: Any) -> bytes:
         if isinstance(value, bytes):
@@ -109,6 +130,8 @@ class B64:
             raise Malformed("not base64url")
         if self.size is not None and len(data) != self.size:
             raise Malformed(f"not {self.size} bytes")
+        if self.first is not None and data[:1] != bytes([self.first]):
+            raise Malformed("not of this kind")
         return data
 
 

@@ -17,6 +17,7 @@ from relay import errors, frames
 from relay.config import Settings
 from relay.errors import Ending, Refusal, RelayError
 from relay.frames import Frame, to_b64
+from relay.routes import openapi
 from relay.routes.account import AccountHeld, Recovering, Registered, Registering
 from relay.routes.anonymous import BundleOut, RelayInfo
 from relay.routes.discovery import Evaluated, Evaluating, Found, LookingUp
@@ -248,6 +249,11 @@ def test_what_a_relay_tells_of_itself_are_the_defaults() -> None:
         frames.POST_MAX_ENVELOPES,
     )
     assert limits == {name: getattr(DEFAULTS, name) for name in limits}
+
+
+def test_the_openapi_document_is_that_of_the_code() -> None:
+    """`make openapi` writes it."""
+    assert json.loads((Path(__file__).parent.parent / "docs/openapi.json").read_text()) == openapi.document()
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ CALLS: Final = (
         does=take,
         response=BundleOut,
         errors=(NoAccess,),
+        header_bytes={"Access-Key": ACCESS_KEY_BYTES},
     ),
     Call(method="GET", path="/healthz", lane=Lane.ANONYMOUS, does=is_up, response=Health),
     Call(method="GET", path="/readyz", lane=Lane.ANONYMOUS, does=is_ready, response=Health),

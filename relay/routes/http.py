@@ -13,7 +13,7 @@ import json
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
@@ -56,9 +56,9 @@ MAX_BODY_BYTES: Final = 256 * 1024
 """The largest body that any call takes: a registration with 100 one-time keys of each kind has 235 KiB."""
 BODY_WITHIN_S: Final = 60
 """How long a body may take to arrive; a registration needs 40 s at 50 kbit/s."""
-_RETRY_AFTER_S: Final = {429: 60, 503: 5}
+RETRY_AFTER_S: Final = {429: 60, 503: 5}
 # RFC 9110 section 11.6.1 asks for a challenge with every 401.
-_CHALLENGES: Final[dict[str, str]] = {
+CHALLENGES: Final[dict[str, str]] = {
     Unauthorized.code: "Bearer",
     BadInvite.code: "Invite",
     BadRecovery.code: "Recovery-Code",
@@ -115,6 +115,8 @@ class Call:
     errors: tuple[type[RelayError], ...] = ()
     """Besides those that its lane and body bring along."""
     max_body_bytes: int = 0
+    header_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Headers that the call asks for: base64url of so many bytes."""
 
     @property
     def all_errors(self) -> tuple[type[RelayError], ...]:
@@ -127,7 +129,8 @@ class Call:
             Lane.ANONYMOUS: (IdentifiedOnAnonymousLane,),
         }
         of_all = (BadRequest, ForeignOrigin, TooLarge, RateLimited, Unavailable, RelayError)
-        return tuple(dict.fromkeys((*of_lane[self.lane], *self.errors, *of_all)))
+        of_path = (NotFound,) if "{" in self.path else ()  # what stands for an id is none
+        return tuple(dict.fromkeys((*of_lane[self.lane], *self.errors, *of_path, *of_all)))
 
 
 def blueprint_of(name: str, calls: Sequence[Call], services: Callable[[], Services]) -> Blueprint:
@@ -250,10 +253,10 @@ def problem(error: RelayError, *, allow: Sequence[str] = ()) -> Response:
     if isinstance(error, BadRequest):
         document["fields"] = list(error.fields)
     headers: dict[str, str] = {}
-    if code in _CHALLENGES:
-        headers["WWW-Authenticate"] = _CHALLENGES[code]
-    if error.status in _RETRY_AFTER_S:
-        headers["Retry-After"] = str(error.retry_after_s or _RETRY_AFTER_S[error.status])
+    if code in CHALLENGES:
+        headers["WWW-Authenticate"] = CHALLENGES[code]
+    if error.status in RETRY_AFTER_S:
+        headers["Retry-After"] = str(error.retry_after_s or RETRY_AFTER_S[error.status])
     if allow:
         headers["Allow"] = ", ".join(sorted(allow))
     return _respond(error.status, json.dumps(document).encode(), "application/problem+json", headers)

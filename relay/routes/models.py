@@ -16,23 +16,14 @@ LIST_MAX: Final = 100
 _CURVE25519, _KYBER1024 = 0x05, 0x08  # the first byte of a key, as libsignal serializes it
 
 
-def _of_kind(kind: int) -> Any:
-    def check(key: bytes) -> bytes:
-        if key[0] != kind:
-            raise ValueError("not a key of this kind")
-        return key
-
-    return AfterValidator(check)
-
-
 def _ids_differ(keys: list[Any]) -> list[Any]:
     if len({key.id for key in keys}) != len(keys):
         raise ValueError("an id occurs twice")
     return keys
 
 
-EcPublicKey = Annotated[bytes, B64(33), _of_kind(_CURVE25519)]
-KyberPublicKey = Annotated[bytes, B64(1569), _of_kind(_KYBER1024)]
+EcPublicKey = Annotated[bytes, B64(33, first=_CURVE25519)]
+KyberPublicKey = Annotated[bytes, B64(1569, first=_KYBER1024)]
 Signature = Annotated[bytes, B64(64)]
 Hash = Annotated[bytes, B64(32)]
 RecoveryCode = Annotated[bytes, B64(32)]
