@@ -88,6 +88,14 @@ COMMENT ON TABLE recovery_tries IS 'Tries to recover accounts, real or not, coun
 COMMENT ON COLUMN recovery_tries.slot IS '20 bits of the hash of what the account was claimed by';
 COMMENT ON COLUMN recovery_tries.full_at IS 'when the allowance is full again';
 
+CREATE TABLE push_subscriptions (
+    account_id  uuid PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
+    sealed      bytea NOT NULL CHECK (octet_length(sealed) = 2076)
+);
+COMMENT ON TABLE push_subscriptions IS 'Where to knock for members who are not connected, if they want that.';
+COMMENT ON COLUMN push_subscriptions.account_id IS 'whose';
+COMMENT ON COLUMN push_subscriptions.sealed IS 'endpoint and public keys of a push service, encrypted under a key outside the database';
+
 -- Prekeys --------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE standing_prekeys (

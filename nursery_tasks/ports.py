@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from relay.errors import Ending
-from relay.records import AckBatch, Notices, Outcome, Posting, Ringing, Waiting
+from relay.records import AckBatch, Notices, Outcome, Posting, PushOutcome, PushTarget, Ringing, Waiting
 
 Wall = Callable[[], float]
 """Seconds since 1970. Durations are measured on trio's clock, never on this one."""
@@ -183,3 +183,20 @@ class Notifications(Protocol):
         Raises:
             DatabaseUnavailable: nobody was told.
         """
+
+
+class PushService(Protocol):
+    """Push subscriptions, and the way to the push services."""
+
+    async def waiting(self, account_ids: Collection[UUID]) -> Sequence[PushTarget]:
+        """Of these accounts, those that have a subscription and something that waits.
+
+        Raises:
+            DatabaseUnavailable: nobody knows.
+        """
+
+    async def knock(self, target: PushTarget) -> PushOutcome:
+        """Sends one push; takes some seconds at most."""
+
+    async def forget(self, target: PushTarget) -> None:
+        """Its endpoint is gone. Raises DatabaseUnavailable."""

@@ -42,6 +42,7 @@ class AccountDescription(NamedTuple):
     phone_token: bytes | None
     open_to_number: bool
     recovered: bool
+    push: bool
     registered_on: date
     last_session_on: date | None
     prekeys: int

@@ -145,6 +145,15 @@ HELD: Final[Mapping[str, Table]] = {
             "body": Why("bytea", "sealed and padded to one of four sizes; the relay has no key to it"),
         },
     ),
+    "push_subscriptions": Table(
+        "until the member takes it back, the push service forgets it, or the account is deleted or recovered",
+        {
+            "account_id": _WHOSE,
+            "sealed": Why(
+                "bytea", "where to knock when mail waits; the key to it lies in a file apart from the database"
+            ),
+        },
+    ),
     "relay_schema": Table(
         "as long as the database",
         {
@@ -166,6 +175,7 @@ OTHERS: Final = frozenset(
         ("index", "invites_pkey"),
         ("index", "registrations_pkey"),
         ("index", "registrations_by_account"),
+        ("index", "push_subscriptions_pkey"),
         ("index", "standing_prekeys_pkey"),
         ("index", "prekeys_pkey"),
         ("index", "kyber_prekeys_pkey"),

@@ -25,7 +25,7 @@ from relay.queries import backup as sql
 from relay.secret_files import TRUST_ROOT, read_or_make, read_secret, ready_directory
 
 FORMAT: Final = 1
-KEPT: Final = ("accounts", "standing_prekeys")
+KEPT: Final = ("accounts", "standing_prekeys", "push_subscriptions")
 """Tables in a backup, in the order in which rows can go back."""
 LEFT_OUT: Final = {
     "prekeys": "one-time keys must not come back: some were handed out since",
@@ -34,6 +34,7 @@ LEFT_OUT: Final = {
     "signals": "worthless after a minute",
     "invites": "one that was used up since would be good again",
     "allowances": "they fill up again by themselves",
+    "recovery_tries": "the same",
     "registrations": "they belong to invites",
     "relay_schema": "made with the schema",
 }

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 PREFIX = "SOTTOVOCE_"
 _TURN_URI = re.compile(r"turns?:(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?")
+_HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 _Positive = Annotated[int, Field(gt=0)]
 _Seconds = Annotated[float, Field(gt=0)]
 
@@ -96,9 +97,28 @@ class Settings(BaseModel):
     turn_mints_burst: _Positive = 10
     turn_mints_per_day: _Positive = 24
 
+    # -- push --
+    push: bool = True
+    """Whether the relay knocks at push services (UnifiedPush, Web Push) for members who are not connected. It is its only way out."""
+    push_allowed_hosts: str = ""
+    """Hosts of push services in a network of the operator's own, as host or host:port with commas between; https they need too."""
+
     # -- PostgreSQL --
     pool_connections: Annotated[int, Field(ge=2, le=100)] = 6
     database_timeout_s: _Seconds = 5.0
+
+    @field_validator("push_allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for host in value.split(",") if value else ():
+            if not _HOST.fullmatch(host.strip()):
+                raise ValueError("write it like ntfy.example.org or ntfy.lan:8443, several with commas between")
+        return value
+
+    @property
+    def push_hosts(self) -> tuple[str, ...]:
+        """The hosts of push_allowed_hosts, one by one."""
+        return tuple(host.strip() for host in self.push_allowed_hosts.split(",")) if self.push_allowed_hosts else ()
 
     @field_validator("turn_urls")
     @classmethod

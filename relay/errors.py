@@ -104,6 +104,14 @@ class NoTurn(RelayError):
     detail = "This relay offers no calls: its operator has not set up a TURN server."
 
 
+class NoPush(RelayError):
+    """This relay sends no pushes."""
+
+    code = "no_push"
+    status = 404
+    detail = "This relay sends no pushes. Stay connected, or look now and then."
+
+
 class MethodNotAllowed(RelayError):
     code = "method_not_allowed"
     status = 405
@@ -138,6 +146,14 @@ class BadSignature(RelayError):
     code = "bad_signature"
     status = 422
     detail = "A prekey is not signed by the identity key."
+
+
+class BadEndpoint(RelayError):
+    """A push endpoint that the relay would not ask: not https, not a public address, or written in another way than the plain one."""
+
+    code = "bad_endpoint"
+    status = 422
+    detail = "The relay sends pushes to https addresses of the public internet only. Ask your operator about a push service of your own."
 
 
 class RateLimited(RelayError):

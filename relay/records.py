@@ -56,6 +56,23 @@ class Stored(Enum):
 Outcome = Stored | Refusal
 
 
+class PushTarget(NamedTuple):
+    """Whom to knock for, and where; `sealed` is the subscription as it is stored."""
+
+    account_id: UUID
+    sealed: bytes
+
+
+class PushOutcome(Enum):
+    """What came of a push."""
+
+    SENT = "sent"
+    LATER = "later"
+    """The push service could not be reached, or asked to wait."""
+    GONE = "gone"
+    """There is no such endpoint any more, or it is not one that the relay asks."""
+
+
 class AckBatch(NamedTuple):
     """Ids that a session acknowledged; `epoch` tells the newest session of an account from older ones."""
 

@@ -20,6 +20,7 @@ from relay.database import Database
 from relay.errors import BadRecovery, RateLimited
 from relay.prekeys import insert_one_time_keys, replace_all_keys, require_signed
 from relay.queries import identity as identity_sql
+from relay.queries import push as push_sql
 from relay.queries import recovery as sql
 
 SLOTS: Final = 2**20
@@ -89,6 +90,7 @@ class Recovery:
             await insert_one_time_keys(tx, account_id, wanted.prekeys)
             await tx.execute(identity_sql.DELETE_ENVELOPES, [account_id])
             await tx.execute(identity_sql.DELETE_SIGNALS, [account_id])
+            await tx.execute(push_sql.UNSUBSCRIBE, account_id)  # the old phone's
 
     async def forget_tries(self) -> None:
         """Deletes what says no more than that an allowance is full. A chore of the sweeper.

@@ -19,6 +19,7 @@ import trio
 from nursery_tasks import wakeup_listener as topics
 from nursery_tasks.batch_writer import AckWriter, PostWriter
 from nursery_tasks.notifier import Notifier
+from nursery_tasks.push_sender import PushSender
 from nursery_tasks.session import MailboxServices, PostServices, Timing
 from nursery_tasks.sweeper import sweep
 from nursery_tasks.wakeup_listener import Wakeups
@@ -28,15 +29,18 @@ from relay.errors import Unavailable
 from relay.held_connection import HeldConnection
 from relay.limits import Gcra, RecipientRates
 from relay.mailbox import PostgresMailbox
+from relay.outbound import Outbound
 from relay.partitions import SteadyClock, keep_partitions
+from relay.push import Push, SubscriptionBox
 from relay.queries import mailbox as queries
 from relay.records import Posting, Ringing, Waiting
 from relay.routes.sockets import SessionServices
-from relay.secret_files import load_keys, load_turn_secret
+from relay.secret_files import load_keys, load_push_keys, load_turn_secret
 from relay.services import Services, identity_services, open_configured_database
 from relay.signals import PostgresSignals
 from relay.switchboard import Switchboard
 from relay.turn import TurnCredentials
+from relay.web_push import Vapid, make_private_key
 
 log = logging.getLogger("relay")
 
@@ -122,9 +126,17 @@ class Runtime:
 
         notifier = Notifier(PostgresNotifications(notifying))
 
+        push = _push(settings, database)
+        push_sender = PushSender(push) if push is not None else None
+
+        def knock_for(account_id: UUID) -> None:
+            if push_sender is not None:
+                push_sender.tell(account_id)
+
         def session_left(account_id: UUID) -> None:
             notifier.tell(topics.MAIL, account_id)
             notifier.tell(topics.SIGNALS, account_id)
+            knock_for(account_id)  # what was handed to it and not acknowledged
 
         switchboard = Switchboard(session_left)
         wakeups = Wakeups(switchboard, mailbox)
@@ -132,11 +144,13 @@ class Runtime:
         def mail_stored(posting: Posting) -> None:
             if not switchboard.hand_over_mail(posting.account_id, Waiting(posting.id, posting.at, posting.body)):
                 notifier.tell(topics.MAIL, posting.account_id)
+                knock_for(posting.account_id)
 
         def signal_stored(posting: Posting) -> None:
             signal = Ringing(posting.id, posting.expires_at, posting.body)
             if not switchboard.hand_over_signal(posting.account_id, signal):
                 notifier.tell(topics.SIGNALS, posting.account_id)
+                knock_for(posting.account_id)
 
         def something_to_tell(account_id: UUID) -> None:
             switchboard.look_at_notices([account_id])
@@ -164,6 +178,7 @@ class Runtime:
             prekeys_low=keys_run_low,
             account_ended=account_ended,
             turn=_turn(settings),
+            push=push,
         )
         self._sessions = SessionServices(
             MailboxServices(
@@ -207,6 +222,8 @@ class Runtime:
                 self._services.recovery.forget_tries,
                 keep,
             )
+            if push_sender is not None:
+                await nursery.start(push_sender.run)
             nursery.start_soon(sweep, chores)
             yield drain
             # Sessions are gone by now. Their last acknowledgements are worth a moment: each one that is lost is a redelivery.
@@ -220,6 +237,14 @@ class Runtime:
             Gcra(settings.posts_burst, settings.posts_per_s, time.monotonic),
             Gcra(settings.post_bytes_burst, settings.post_bytes_per_s, time.monotonic),
         )
+
+
+def _push(settings: Settings, database: Database) -> Push | None:
+    if not settings.push:
+        return None
+    push_key, vapid_key = load_push_keys(settings.secrets_directory, make_private_key)
+    vapid = Vapid(vapid_key, settings.public_url, wall_clock=time.time)
+    return Push(database, SubscriptionBox(push_key), Outbound(settings.push_hosts), vapid)
 
 
 def _turn(settings: Settings) -> TurnCredentials | None:

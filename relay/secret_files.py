@@ -29,6 +29,8 @@ SERVER_KEY: Final = "server.key"
 METRICS_TOKEN: Final = "metrics.token"  # noqa: S105 - its name
 _METRICS_TOKEN_LENGTH: Final = 43  # 32 bytes in base64url: it travels in a header
 SERVER_CERTIFICATE: Final = "server_certificate.bin"
+PUSH_KEY: Final = "push.key"
+VAPID_KEY: Final = "vapid.key"
 TURN_SHARED: Final = "turn.secret"
 _TURN_SECRET_CHARACTERS: Final = 43  # 32 bytes, base64url: coturn reads its secret as text
 OPRF_SEED: Final = "oprf.seed"
@@ -174,6 +176,13 @@ def rotate_server_key(directory: Path, trust_root_key: bytes) -> list[str]:
 def load_trust_root(directory: Path) -> bytes:
     """The serialized public trust root (33 bytes), for invites. Makes keys as load_keys does, and raises what it raises."""
     return load_keys(directory).trust_root
+
+
+def load_push_keys(directory: Path, make_vapid: Callable[[], bytes]) -> tuple[bytes, bytes]:
+    """The key that seals push subscriptions, and VAPID's (32 bytes each); made when they are not there. Raises what load_keys raises."""
+    ready_directory(directory)
+    push_key = read_or_make(directory / PUSH_KEY, lambda: secrets.token_bytes(32), size=32)
+    return push_key, read_or_make(directory / VAPID_KEY, make_vapid, size=32)
 
 
 def load_turn_secret(directory: Path) -> str:

@@ -16,6 +16,7 @@ from relay.embedded_postgres import private_postgres
 from relay.invites import Invites, RegistrationPace
 from relay.oprf import NumberOprf
 from relay.prekeys import Prekeys
+from relay.push import Push
 from relay.recovery import Recovery
 from relay.scarce_limits import Allowance, ScarceLimits
 from relay.schema import apply_schema
@@ -47,6 +48,8 @@ class Services:
     """Of the oblivious function, 32 bytes."""
     wall_clock: Callable[[], float]
     """Seconds since 1970."""
+    push: Push | None = None
+    """None when the relay sends no pushes."""
     turn: TurnCredentials | None = None
     """None when the relay has no TURN server: no calls then."""
     prekeys_low: Callable[[UUID], Awaitable[None]] = _nobody_listens

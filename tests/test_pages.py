@@ -50,7 +50,7 @@ def test_every_decision_is_in_the_list() -> None:
 def written(default: object) -> str:
     if isinstance(default, float):
         return f"{default:g}"
-    return "none" if default is None else str(default)
+    return "none" if default in (None, "") else str(default)
 
 
 def test_every_setting_is_listed_with_its_default() -> None:

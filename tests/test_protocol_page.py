@@ -23,6 +23,7 @@ from relay.routes.anonymous import BundleOut, RelayInfo
 from relay.routes.discovery import Evaluated, Evaluating, Found, LookingUp
 from relay.routes.http import Lane
 from relay.routes.keys import KeysHeld
+from relay.routes.push import Subscribing
 from relay.routes.sockets import socket_routes
 from relay.routes.table import CALLS, http_blueprints
 from relay.routes.turn import TurnCredentialsOut
@@ -212,6 +213,7 @@ BODIES: list[tuple[str, int, type[BaseModel]]] = [
     ("Keys", 0, KeysHeld),
     ("Account", 0, AccountHeld),
     ("TURN", 0, TurnCredentialsOut),
+    ("Push", 0, Subscribing),
     ("Evaluating numbers", 0, Evaluating),
     ("Evaluating numbers", 1, Evaluated),
     ("HTTP, anonymous lane", 0, BundleOut),

@@ -96,6 +96,7 @@ IDENTITY_KEY: Final = "SELECT identity_key FROM accounts WHERE account_id = $1"
 DESCRIBE_ACCOUNT: Final = """
 SELECT a.identity_key, a.registration_id, a.phone_token, a.number_access_hash IS NOT NULL AS open_to_number,
        a.recovered_by IS NOT NULL AS recovered,
+       EXISTS (SELECT FROM push_subscriptions AS s WHERE s.account_id = $1) AS push,
        a.registered_on, a.last_session_on,
        (SELECT count(*) FROM prekeys AS p WHERE p.account_id = $1) AS prekeys,
        (SELECT count(*) FROM kyber_prekeys AS k WHERE k.account_id = $1) AS kyber_prekeys,

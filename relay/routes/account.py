@@ -86,6 +86,7 @@ class AccountHeld(Message):
     phone_token: Hash | None
     access: AccessHeld
     recovered: bool
+    push: bool
     registered_on: date
     last_session_on: date | None
     prekeys: int
@@ -151,6 +152,7 @@ async def describe(services: Services, asked: Asked[UUID, None]) -> AccountHeld:
         phone_token=held.phone_token,
         access=AccessHeld(contact=True, number=held.open_to_number),
         recovered=held.recovered,
+        push=held.push,
         registered_on=held.registered_on,
         last_session_on=held.last_session_on,
         prekeys=held.prekeys,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from quart import Blueprint
 from werkzeug.datastructures import Headers
 
 from relay.errors import BadRequest, NoAccess
-from relay.frames import BODY_BYTES, POST_MAX_ENVELOPES, PREKEYS_LOW, PROTOCOL, Malformed, from_b64
+from relay.frames import B64, BODY_BYTES, POST_MAX_ENVELOPES, PREKEYS_LOW, PROTOCOL, Malformed, from_b64
 from relay.queries import identity as sql
 from relay.routes.http import Asked, Call, Lane, Message, blueprint_of
 from relay.routes.models import EcPublicKey, Hash, KyberPrekey, Prekey, SignedPrekey
@@ -37,6 +37,7 @@ class RelayInfo(Message):
     voprf_public_key: Hash
     now: int
     calls: bool
+    push_key: Annotated[bytes, B64(65)] | None
     limits: Limits
 
 
@@ -63,6 +64,7 @@ async def tell(services: Services, _asked: Asked[None, None]) -> RelayInfo:
         voprf_public_key=services.voprf_public_key,
         now=int(services.wall_clock()),
         calls=services.turn is not None,
+        push_key=None if services.push is None else services.push.public_key,
         limits=Limits(
             body_bytes=list(BODY_BYTES),
             posts_per_frame=POST_MAX_ENVELOPES,

@@ -7,12 +7,12 @@ from typing import Final
 
 from quart import Blueprint
 
-from relay.routes import account, anonymous, discovery, keys, turn
+from relay.routes import account, anonymous, discovery, keys, push, turn
 from relay.services import Services
 
-CALLS: Final = (*account.CALLS, *keys.CALLS, *discovery.CALLS, *turn.CALLS, *anonymous.CALLS)
+CALLS: Final = (*account.CALLS, *keys.CALLS, *discovery.CALLS, *turn.CALLS, *push.CALLS, *anonymous.CALLS)
 
 
 def http_blueprints(services: Callable[[], Services]) -> list[Blueprint]:
     """Everything but the sockets, for an app that went through prepare_app."""
-    return [module.blueprint(services) for module in (account, keys, discovery, turn, anonymous)]
+    return [module.blueprint(services) for module in (account, keys, discovery, turn, push, anonymous)]

@@ -180,6 +180,7 @@ async def test_the_description_has_everything(
         "phone_token": None,
         "open_to_number": False,
         "recovered": False,
+        "push": False,
         "registered_on": datetime.fromtimestamp(clock(), UTC).date(),
         "last_session_on": None,
         "prekeys": 3,

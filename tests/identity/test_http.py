@@ -49,6 +49,7 @@ async def test_a_whole_life(http: Http, services: Services, database: Database, 
             "phone_token": to_b64(b"p" * 32),
             "access": {"contact": True, "number": True},
             "recovered": False,
+            "push": False,
             "registered_on": "2026-09-21",
             "last_session_on": None,
             "prekeys": 100,
@@ -100,6 +101,7 @@ async def test_the_relay_tells_what_it_is(http: Http, services: Services, clock:
         "voprf_public_key": to_b64(services.voprf_public_key),
         "now": int(clock()),
         "calls": False,
+        "push_key": None,
         "limits": {
             "body_bytes": [1024, 4096, 16384, 65536],
             "posts_per_frame": 32,
@@ -145,6 +147,8 @@ async def test_after_deleting_the_hook_hears_of_it(services: Services, member: M
 
 
 def _empty_body(call: Call) -> dict[str, Any]:
+    if call.path == "/v1/push" and call.request:
+        return {"json": {"endpoint": "https://a.example/", "p256dh": to_b64(bytes(65)), "auth": to_b64(bytes(16))}}
     return {"json": {}} if call.request else {}
 
 
