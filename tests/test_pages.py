@@ -74,3 +74,10 @@ def test_every_dependency_has_its_reason() -> None:
         r"^\| (.+?) \| .+ \|$", PAGES["CONTRIBUTING.md"].partition("## Before a dependency")[2], re.MULTILINE
     )
     assert {name for row in rows[1:] for name in row.split(", ")} == names
+
+
+def test_the_page_of_attacks_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "attacks.md").read_text()
+    named = re.findall(r"\| `((?:mobile/)?tests/[^`]+)` \|", page)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).is_file()] == []
