@@ -15,6 +15,9 @@ import type { SettingsPart } from './actions/settings.ts';
 import { Client } from './client.ts';
 import type { ClientEvent, Machine } from './client.ts';
 import type { Change, Messenger } from './messenger.ts';
+import { IdentifiedApi } from './relay_api.ts';
+import { GatedDatabase } from './transfer/gate.ts';
+import { Transfer } from './transfer/transfer.ts';
 import { Typing } from './typing.ts';
 
 interface Parts {
@@ -98,11 +101,13 @@ export interface App extends Messenger {
 }
 
 /** Opens the app's data on a machine. `onEvent` hears what the client tells, beside the changes; for tools. */
-export async function openApp(machine: Machine, onEvent: (event: ClientEvent) => void = () => undefined): Promise<App> {
+export async function openApp(given: Machine, onEvent: (event: ClientEvent) => void = () => undefined): Promise<App> {
   const listeners = new Set<(change: Change) => void>();
   const changed = (...changes: readonly Change[]): void => {
     for (const change of changes) for (const listener of [...listeners]) listener(change);
   };
+  const database = new GatedDatabase(given.database);
+  const machine: Machine = { ...given, database };
   let heard: (event: ClientEvent) => void = () => undefined;
   const client = await Client.open(machine, (event) => {
     heard(event);
@@ -110,10 +115,12 @@ export async function openApp(machine: Machine, onEvent: (event: ClientEvent) =>
   });
   const core: Core = { client, store: client.store, changed };
   const typing = new Typing(client, machine.clock, (peer) => changed({ topic: 'conversation', peer }));
-  const connection = new ConnectionActions(core, typing);
+  const transfer = new Transfer({ ...machine, database, files: machine.files ?? null, api: (relayUrl) => new IdentifiedApi(machine.identified.http, relayUrl), tell: changed });
+  await transfer.rollBack();
+  const connection = new ConnectionActions(core, typing, transfer);
   const people = new PeopleActions(core);
   const parts: Parts = {
-    account: new AccountActions(core),
+    account: new AccountActions(core, connection, transfer),
     connection,
     chat: new ChatActions(core, typing),
     people,

@@ -38,6 +38,7 @@ import type { Message } from './storage/messages.ts';
 import type { Contact } from './storage/people.ts';
 import { openSchema } from './storage/schema.ts';
 import { Store } from './storage/store.ts';
+import type { ArchiveFiles } from './transfer/archive.ts';
 import { isUuid } from './uuid.ts';
 
 export interface Machine {
@@ -48,6 +49,8 @@ export interface Machine {
   /** Two lanes, two sets of connections. */
   readonly identified: { readonly http: IdentifiedHttp; readonly sockets: IdentifiedSockets };
   readonly anonymous: { readonly http: AnonymousHttp; readonly sockets: AnonymousSockets };
+  /** Where archives are written and read; without it there are none. */
+  readonly files?: ArchiveFiles;
   /** Seconds over which contacts are told of a new name or key; 600 unless told. */
   readonly spreadS?: number;
   /** One-time prekeys of each kind to make when joining and to top up to; at most 100. */

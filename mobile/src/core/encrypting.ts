@@ -61,6 +61,8 @@ export interface SealedBody {
 export interface HowToEncrypt {
   /** `keep`: a session is begun if there is none. `renew`: always. `never`: rather not at all. */
   readonly session: 'keep' | 'renew' | 'never';
+  /** What the content is by now: asked for in the peer's queue, where nobody changes it between here and `also`. */
+  latest?(): Promise<Content>;
   /** Written in the same transaction as the session. */
   also(encrypted: Encrypted): readonly Statement[];
 }
@@ -106,7 +108,7 @@ export class Encryptor {
     if (contact?.identityState === 'unconfirmed') throw new Blocked('identity_unconfirmed', 'their identity key changed and nobody has confirmed the new one');
     let peer = this.#peer(account, await store.keys.session(account), contact?.identityKey ?? null);
     const profile = content.kind === 'profile' || !contact?.answered ? await this.#profile() : null;
-    const plaintext = encodeContent({ ...content, profile });
+    const plaintext = encodeContent({ ...((await how.latest?.()) ?? content), profile });
     const changes: Statement[] = [];
     let message = how.session === 'renew' ? null : await this.#encryptUnlessStale(peer, plaintext);
     if (!message) {

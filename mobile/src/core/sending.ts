@@ -160,12 +160,13 @@ export class Sender {
         continue;
       }
       const { store, encryptor } = this.#deps;
-      const content = parseContent(item.content);
-      if (content.kind === 'unknown') throw new SottovoceError('database', 'an outbox row of no known kind');
+      const content = this.#known(item);
       try {
         const reset = content.kind === 'session_reset';
         const encrypted = await encryptor.encrypt(item.peer, content, {
           session: reset ? 'renew' : 'keep',
+          // Another envelope that could not be read may have been added while the bundle was fetched.
+          ...(reset && { latest: async () => this.#known((await store.outbox.get(item.id)) ?? item) }),
           also: ({ messageType, ciphertext, peerIdentity }) => [
             ...(reset ? [store.outbox.encryptAgain(item.peer)] : []),
             store.outbox.encrypted(item.id, messageType, ciphertext, peerIdentity),
@@ -180,6 +181,12 @@ export class Sender {
       }
     }
     return ready;
+  }
+
+  #known(item: OutboxItem): Content {
+    const content = parseContent(item.content);
+    if (content.kind === 'unknown') throw new SottovoceError('database', 'an outbox row of no known kind');
+    return content;
   }
 
   /** Certificate, padding and envelope id, on disk before they leave: a retry is the same bytes under the same id. */

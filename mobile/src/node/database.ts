@@ -1,3 +1,8 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
 import DatabaseDriver from 'better-sqlite3-multiple-ciphers';
 
 import { CannotDo } from '../core/errors.ts';
@@ -5,13 +10,33 @@ import type { Database, SqlValue, Statement } from '../core/ports.ts';
 
 /** SQLCipher 4 files (`legacy=4`), as the phone's SQLite writes them. `key` is 32 bytes. */
 export function openDatabase(file: string, key: Uint8Array): Database {
+  return opened(file, key, (driver) => {
+    driver.pragma('journal_mode=WAL');
+    driver.pragma('synchronous=FULL'); // a commit is on disk before it is acknowledged to the relay
+  });
+}
+
+/** An empty database under a key that nobody keeps. Its file loses its name at once, so nothing is left of it, not even by a crash. */
+export function openScratch(): Database {
+  const directory = mkdtempSync(path.join(tmpdir(), 'sottovoce-scratch-'));
+  try {
+    return opened(path.join(directory, 'scratch.db'), new Uint8Array(randomBytes(32)), (driver) => {
+      driver.pragma('journal_mode=MEMORY');
+      driver.pragma('synchronous=OFF');
+      driver.exec('CREATE TABLE first (page); DROP TABLE first'); // the file is made by its first page
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function opened(file: string, key: Uint8Array, journal: (driver: DatabaseDriver.Database) => void): Database {
   const driver = new DatabaseDriver(file);
   try {
     driver.pragma(`cipher='sqlcipher'`);
     driver.pragma('legacy=4');
     driver.pragma(`key="x'${Buffer.from(key).toString('hex')}'"`);
-    driver.pragma('journal_mode=WAL');
-    driver.pragma('synchronous=FULL'); // a commit is on disk before it is acknowledged to the relay
+    journal(driver);
     driver.pragma('foreign_keys=ON');
     driver.pragma('secure_delete=ON');
     driver.pragma('temp_store=MEMORY'); // no plain temporary files

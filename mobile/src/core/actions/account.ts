@@ -1,6 +1,6 @@
 /** The account: joining, recovery, moving to another phone, leaving. */
 import { sameBytes } from '../bytes.ts';
-import { CannotDo } from '../errors.ts';
+import { CannotDo, RelayRefused, RelayUnreachable } from '../errors.ts';
 import { readCode, RECOVERY_CODE, writeCode } from '../human_code.ts';
 import { parseInvite } from '../links.ts';
 import type { AccountView, InviteView, Messenger } from '../messenger.ts';
@@ -9,6 +9,8 @@ import type { RecoveryStep } from '../recovery.ts';
 import type { RegistrationStep } from '../registration.ts';
 import { AnonymousApi } from '../relay_api.ts';
 import { readSettings, settingsStatement } from '../settings.ts';
+import type { Transfer } from '../transfer/transfer.ts';
+import type { ConnectionActions } from './connection.ts';
 import { notAvailable } from './core.ts';
 import type { Core } from './core.ts';
 
@@ -33,9 +35,13 @@ const STEPS: readonly RegistrationStep[] = ['keys', 'number', 'request', 'regist
 
 export class AccountActions implements AccountPart {
   readonly #core: Core;
+  readonly #connection: ConnectionActions;
+  readonly #transfer: Transfer;
 
-  constructor(core: Core) {
+  constructor(core: Core, connection: ConnectionActions, transfer: Transfer) {
     this.#core = core;
+    this.#connection = connection;
+    this.#transfer = transfer;
   }
 
   async account(): Promise<AccountView | null> {
@@ -110,15 +116,29 @@ export class AccountActions implements AccountPart {
     return account;
   }
 
-  deleteAccount(): Promise<never> {
-    return notAvailable('deleting the account');
+  /** The connection is off from here on. */
+  async deleteAccount(): Promise<void> {
+    await this.#connection.stop();
+    await this.#transfer.delete();
   }
 
-  exportArchive(): Promise<never> {
-    return notAvailable('moving to another phone');
+  async exportArchive(file: string): Promise<{ readonly code: string; readonly messages: number; readonly contacts: number }> {
+    const online = this.#connection.started;
+    await this.#connection.stop();
+    try {
+      return await this.#transfer.export(file);
+    } finally {
+      if (online) await this.#connection.start(); // after an archive was made: to say that this copy rests
+    }
   }
 
-  importArchive(): Promise<never> {
-    return notAvailable('moving to another phone');
+  /** Whether the relay could be told at once or not: what is left of it is done at the first connection. */
+  async importArchive(file: string, code: string): Promise<AccountView> {
+    await this.#transfer.import(file, code);
+    this.#core.changed({ topic: 'account' }, { topic: 'contacts' }, { topic: 'conversations' }, { topic: 'settings' });
+    await this.#transfer.renew().catch((error: unknown) => {
+      if (!(error instanceof RelayUnreachable || error instanceof RelayRefused)) throw error;
+    });
+    return this.#joined();
   }
 }

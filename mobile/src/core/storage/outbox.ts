@@ -123,6 +123,10 @@ export class OutboxArea extends Area {
     return this.row((row) => row.integerOrNull('due'), sql, { peer });
   }
 
+  get(id: number): Promise<OutboxItem | null> {
+    return this.row(asOutboxItem, 'SELECT * FROM outbox WHERE id = :id', { id });
+  }
+
   /** Who is owed something that may leave by now. */
   peersDue(now: number): Promise<readonly string[]> {
     return this.rows((row) => row.text('peer'), `SELECT DISTINCT peer FROM outbox WHERE stage <> 'blocked' AND (urgent = 0 OR not_before <= :now)`, { now });

@@ -4,6 +4,7 @@ import { ACCOUNT_TABLES } from './account.ts';
 import { CONVERSATION_TABLES } from './conversations.ts';
 import { DISCOVERY_TABLES } from './discovery_store.ts';
 import { KEY_TABLES } from './keys.ts';
+import { LIFECYCLE_TABLES } from './lifecycle.ts';
 import { MESSAGE_TABLES } from './messages.ts';
 import { OUTBOX_TABLES } from './outbox.ts';
 import { PEOPLE_TABLES } from './people.ts';
@@ -22,6 +23,7 @@ const TABLES: readonly string[] = [
   ...OUTBOX_TABLES,
   ...DISCOVERY_TABLES,
   ...RECOVERY_TABLES,
+  ...LIFECYCLE_TABLES,
 ];
 
 /**

@@ -3,6 +3,7 @@ import type { Database, Statement } from '../ports.ts';
 import { AccountArea } from './account.ts';
 import { ConversationArea } from './conversations.ts';
 import { KeyArea } from './keys.ts';
+import { LifecycleArea } from './lifecycle.ts';
 import { MessageArea } from './messages.ts';
 import { OutboxArea } from './outbox.ts';
 import { PeopleArea } from './people.ts';
@@ -10,6 +11,7 @@ import { PeopleArea } from './people.ts';
 export class Store {
   readonly #database: Database;
   readonly account: AccountArea;
+  readonly lifecycle: LifecycleArea;
   readonly keys: KeyArea;
   readonly people: PeopleArea;
   readonly messages: MessageArea;
@@ -19,6 +21,7 @@ export class Store {
   constructor(database: Database) {
     this.#database = database;
     this.account = new AccountArea(database);
+    this.lifecycle = new LifecycleArea(database);
     this.keys = new KeyArea(database);
     this.people = new PeopleArea(database);
     this.messages = new MessageArea(database);
