@@ -12,7 +12,7 @@ function sources(folder: string): { file: string; text: string }[] {
     .map((file) => ({ file: path.join(folder, file), text: readFileSync(path.join(PACKAGE, folder, file), 'utf8') }));
 }
 
-const imports = (text: string): string[] => [...text.matchAll(/\b(?:from|import)\s*\(?\s*'([^';]+)'/g)].map(([, name]) => name ?? '');
+const imports = (text: string): string[] => [...text.matchAll(/\b(?<!['\w])(?:from|import)\s*\(?\s*'([^';]+)'/g)].map(([, name]) => name ?? '');
 
 /** Pure packages: no platform, no I/O. Each one here was weighed. */
 const PURE = ['@noble/ciphers/chacha.js', '@noble/curves/ed25519.js', '@noble/hashes/hkdf.js', '@noble/hashes/hmac.js', '@noble/hashes/sha2.js', 'libphonenumber-js/min'];

@@ -11,7 +11,6 @@ import { AnonymousApi } from '../relay_api.ts';
 import { readSettings, settingsStatement } from '../settings.ts';
 import type { Transfer } from '../transfer/transfer.ts';
 import type { ConnectionActions } from './connection.ts';
-import { notAvailable } from './core.ts';
 import type { Core } from './core.ts';
 
 export type AccountPart = Pick<
@@ -81,7 +80,9 @@ export class AccountActions implements AccountPart {
     const { client, store, changed } = this.#core;
     await client.recover(invite, claim, told);
     // Contacts, where there are any, hold a key that is void; and who knows the number may write, or not, as the relay was told.
-    await store.write([settingsStatement(store, { ...(await readSettings(store)), strangers: number !== null }), ...(await client.notices())]);
+    // There is another recovery code now, which nobody has written down yet.
+    const facts = [settingsStatement(store, { ...(await readSettings(store)), strangers: number !== null }), store.account.setSetting(CONFIRMED, false)];
+    await store.write([...facts, ...(await client.notices())]);
     changed({ topic: 'account' });
     return this.#joined();
   }

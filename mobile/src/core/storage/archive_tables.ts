@@ -39,8 +39,8 @@ export const CARRIED: readonly CarriedTable[] = [
   { name: 'account', key: ['only_row'], omit: ['certificate', 'certificate_expires_at'] },
 ];
 
-/** A ratchet that two phones turn loses messages at both. The rest says how this phone's sessions and files stand. */
-export const LEFT: readonly string[] = ['session', 'prekey', 'last_resort_use', 'session_repair', 'lifecycle'];
+/** A ratchet that two phones turn loses messages at both. The rest says how things stand on this phone. */
+export const LEFT: readonly string[] = ['session', 'prekey', 'last_resort_use', 'session_repair', 'recovery', 'recovery_prekey', 'lifecycle'];
 
 /** A page of rows, small against the memory of a phone whatever the table. */
 export const ROWS_A_PAGE = 200;
