@@ -98,6 +98,8 @@ function assemble({ account, connection, chat, people, calls, settings }: Parts)
 export interface App extends Messenger {
   /** For tools and tests that look behind the interface. */
   readonly client: Client;
+  /** Calls beyond the interface: networks that change, and tools. */
+  readonly voice: Pick<CallActions, 'networkChanged' | 'fetchTurn'>;
 }
 
 /** Opens the app's data on a machine. `onEvent` hears what the client tells, beside the changes; for tools. */
@@ -119,12 +121,13 @@ export async function openApp(given: Machine, onEvent: (event: ClientEvent) => v
   await transfer.rollBack();
   const connection = new ConnectionActions(core, typing, transfer);
   const people = new PeopleActions(core);
+  const calls = new CallActions(core, machine.calls ?? null);
   const parts: Parts = {
     account: new AccountActions(core, connection, transfer),
     connection,
     chat: new ChatActions(core, typing),
     people,
-    calls: new CallActions(),
+    calls,
     settings: new SettingsActions(core, people),
   };
   heard = (event) => {
@@ -134,15 +137,22 @@ export async function openApp(given: Machine, onEvent: (event: ClientEvent) => v
     }
     if (event.kind === 'typing') typing.heard(event.peer, event.typing);
     else if (event.kind === 'message') typing.heard(event.peer, false);
+    else if (event.kind === 'call') calls.heard(event.peer, event.signal);
     changed(...changesOf(event));
   };
   return {
     ...assemble(parts),
-    client,
+    start: async () => {
+      await connection.start();
+      await calls.start();
+    },
     stop: async () => {
+      await calls.stop(); // a hang-up still has to leave
       await connection.stop();
       await people.settled();
     },
+    client,
+    voice: calls,
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

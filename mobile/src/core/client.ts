@@ -1,5 +1,6 @@
 /** What runs: an account, the outbox, the mailbox session, and everything that is due. Screens see it through app.ts. */
 import { changeAccess, finishAccessChange } from './access_keys.ts';
+import type { CallMachine } from './actions/calls.ts';
 import type { AccessChange, AccessKeyDeps } from './access_keys.ts';
 import { sameBytes } from './bytes.ts';
 import { SenderCertificates } from './certificates.ts';
@@ -53,6 +54,8 @@ export interface Machine {
   readonly files?: ArchiveFiles;
   /** Seconds over which contacts are told of a new name or key; 600 unless told. */
   readonly spreadS?: number;
+  /** WebRTC and a ringer; without them calls are missed ones. */
+  readonly calls?: CallMachine;
   /** One-time prekeys of each kind to make when joining and to top up to; at most 100. */
   readonly preKeys?: number;
 }
@@ -337,6 +340,11 @@ export class Client {
     if (events.some(({ kind }) => kind === 'message')) this.lookAtWhatIsDue(); // a receipt may be owed
     this.#tell(...events);
     if (events.some(({ kind }) => kind === 'delivered')) await probe.delivered();
+  }
+
+  /** Something failed that nobody waits for. */
+  trouble(what: string): void {
+    this.#tell({ kind: 'trouble', what });
   }
 
   #tell(...events: readonly ClientEvent[]): void {

@@ -31,6 +31,14 @@ export interface Registration {
   readonly phoneToken: Uint8Array | null;
 }
 
+export interface TurnCredentials {
+  readonly username: string;
+  readonly password: string;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+  readonly urls: readonly string[];
+}
+
 /** An answer of the oblivious function; whether to believe it is for discovery/voprf.ts. */
 export interface Evaluation {
   readonly evaluated: readonly Uint8Array[];
@@ -188,6 +196,13 @@ export class IdentifiedApi {
       ...(numberHash !== undefined && { number: numberHash && toBase64url(numberHash) }),
     };
     expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/account/access`, authorization, json }), 204);
+  }
+
+  /** For the TURN server of calls. Never because of a call: see calls/turn_keeper.ts. @throws RelayRefused 404 `no_turn`, 429 */
+  async turnCredentials(authorization: string): Promise<TurnCredentials> {
+    const answer = expect(await this.#http.request({ method: 'POST', url: `${this.#relayUrl}/v1/turn-credentials`, authorization }), 200);
+    const urls = answer.list('urls', 16).filter((url) => typeof url === 'string');
+    return { username: answer.text('username'), password: answer.text('password'), expiresAt: answer.integer('expires_at'), urls };
   }
 
   async senderCertificate(authorization: string): Promise<Uint8Array> {

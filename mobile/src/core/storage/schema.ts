@@ -1,6 +1,7 @@
 import type { Database, Statement } from '../ports.ts';
 import { CannotDo } from '../errors.ts';
 import { ACCOUNT_TABLES } from './account.ts';
+import { CALL_TABLES } from './calls.ts';
 import { CONVERSATION_TABLES } from './conversations.ts';
 import { DISCOVERY_TABLES } from './discovery_store.ts';
 import { KEY_TABLES } from './keys.ts';
@@ -21,6 +22,7 @@ const TABLES: readonly string[] = [
   ...MESSAGE_TABLES,
   ...CONVERSATION_TABLES,
   ...OUTBOX_TABLES,
+  ...CALL_TABLES,
   ...DISCOVERY_TABLES,
   ...RECOVERY_TABLES,
   ...LIFECYCLE_TABLES,

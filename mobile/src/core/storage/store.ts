@@ -1,6 +1,7 @@
 /** Every SQL statement of the core, by area. A unit of work is a list of statements of any areas, written as one transaction. */
 import type { Database, Statement } from '../ports.ts';
 import { AccountArea } from './account.ts';
+import { CallArea } from './calls.ts';
 import { ConversationArea } from './conversations.ts';
 import { KeyArea } from './keys.ts';
 import { LifecycleArea } from './lifecycle.ts';
@@ -17,6 +18,7 @@ export class Store {
   readonly messages: MessageArea;
   readonly conversations: ConversationArea;
   readonly outbox: OutboxArea;
+  readonly calls: CallArea;
 
   constructor(database: Database) {
     this.#database = database;
@@ -27,6 +29,7 @@ export class Store {
     this.messages = new MessageArea(database);
     this.conversations = new ConversationArea(database);
     this.outbox = new OutboxArea(database);
+    this.calls = new CallArea(database);
   }
 
   /** All statements or none, durable when the promise resolves. */

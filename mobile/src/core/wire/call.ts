@@ -2,7 +2,7 @@
 import { Malformed } from '../errors.ts';
 import type { Reader } from './reader.ts';
 
-export const CALL_TYPES = ['offer', 'answer', 'ice', 'ringing', 'busy', 'hangup', 'ended'] as const;
+export const CALL_TYPES = ['offer', 'answer', 'ice', 'ringing', 'busy', 'hangup', 'ended', 'restart'] as const;
 export type CallType = (typeof CALL_TYPES)[number];
 
 export interface CallSignal {
