@@ -62,8 +62,8 @@ demo: setup ## two people write to each other through a relay of their own, in o
 # -- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## run every check: lint, client, app, relay, both together, demo
-	@scripts/stages.sh lint test-client test-app test-relay test-both demo
+test: setup ## run every check: lint, client, app, relay, both together, calls, demo
+	@scripts/stages.sh lint test-client test-app test-relay test-both test-calls demo
 
 .PHONY: lint
 lint: $(PYTHON_READY) ## style and types of the Python code
@@ -93,6 +93,16 @@ test-relay: setup setup-calls ## tests of the relay (some of them ask libsignal 
 .PHONY: test-both
 test-both: setup ## tests of the client core against a relay that it starts
 	cd mobile && npm run --silent test:relay
+
+.PHONY: test-calls
+test-calls: setup setup-calls ## real voices through coturn between two clients, in a minute
+	cd mobile && npm run --silent test:calls
+
+.PHONY: calls
+calls: setup setup-calls ## the same at length (ten minutes, ten calls at once, 3000 random scenarios, 20 calls timed), and a table
+	$(BIN)/pytest -q tests/calls
+	cd mobile && CALL_SCENARIOS=3000 npx vitest run tests/calls
+	cd mobile && CALLS_LONG=1 npm run --silent test:calls
 
 .PHONY: faults
 faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what came of every post (COUNT=110 SEED= ONLY=)
