@@ -169,6 +169,14 @@ class Accounts:
         if changed is None:
             raise Unauthorized
 
+    async def release_number(self, phone_token: bytes) -> bool:
+        """Takes a number from the account that is registered under it, and what lets strangers in by it; whether there was one.
+
+        Raises:
+            DatabaseUnavailable: the same call again is safe.
+        """
+        return await self._database.fetchval(sql.RELEASE_NUMBER, phone_token) is not None
+
     async def delete(self, account_id: UUID) -> None:
         """Deletes the account, its keys and what waits for it. (PostgreSQL erases the rows' bytes at its next vacuum and log recycling.)
 

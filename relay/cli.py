@@ -24,7 +24,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
-    "accounts": "Count accounts, or delete one.",
+    "accounts": "Count accounts, delete one, or take a number from one.",
     "audit": "Print every table and column of the live database, what it holds, why, and for how long.",
     "backup": "Write a backup of members and one of keys, both encrypted.",
     "check": "Send a message through the relay and back, with two accounts that are thrown away.",

@@ -1,4 +1,4 @@
-"""`relay accounts`: how many there are, and deleting one."""
+"""`relay accounts`: how many there are, deleting one, and taking a number from one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from uuid import UUID
 
 import click
+import trio
 
 from nursery_tasks.wakeup_listener import SESSIONS
 from relay.accounts import Accounts
-from relay.commands.shared import json_option, print_json, print_table, run, settings_or_stop, stop
+from relay.app_salt import phone_token_of
+from relay.commands.shared import PhoneNumber, json_option, print_json, print_table, run, settings_or_stop, stop
 from relay.errors import Unauthorized
 from relay.queries import mailbox as mailbox_sql
 from relay.queries import operations as sql
+from relay.secret_files import load_keys
 from relay.services import open_configured_database
 
 
@@ -23,7 +26,7 @@ from relay.services import open_configured_database
 @json_option
 @click.pass_context
 def accounts(context: click.Context, as_json: bool) -> None:
-    """Count accounts, or delete one.
+    """Count accounts, delete one, or take a number from one.
 
     There is no list: an account is a random id, and the relay does not know whose it is.
     """
@@ -68,3 +71,33 @@ def delete(account_id: UUID, yes: bool, as_json: bool) -> None:
         print_json({"deleted": str(account_id)})
     else:
         click.echo(f"Deleted {account_id}.")
+
+
+@accounts.command()
+@click.argument("number", type=PhoneNumber(), required=False)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def release(number: str | None, yes: bool, as_json: bool) -> None:
+    """Take a number from whoever registered it, so that somebody else can register it.
+
+    For a number that somebody squats: nobody proves that a number is theirs. The account stays, without a number. Without NUMBER it is asked
+    for, so that it does not stay in the shell's history. The relay does not know numbers; this computes what it is registered under.
+    """
+    settings = settings_or_stop()
+    wanted: str = number or click.prompt("Number", type=PhoneNumber(), err=True)
+    if not yes:
+        click.confirm("Take this number from whoever has it here?", abort=True, err=True)
+
+    async def take_it() -> bool:
+        directory = settings.secrets_directory
+        keys = await trio.to_thread.run_sync(load_keys, directory)
+        phone_token = await trio.to_thread.run_sync(phone_token_of, wanted, keys, directory)
+        async with open_configured_database(settings) as database:
+            return await Accounts(database, wall_clock=time.time).release_number(phone_token)
+
+    if not run(take_it):
+        stop(os.EX_NOINPUT, "nobody has registered this number here")
+    if as_json:
+        print_json({"released": True})
+    else:
+        click.echo("Nobody has this number any more. Invite its owner: relay invite --number ...")

@@ -13,8 +13,7 @@ import click
 import segno
 import trio
 
-from relay import numbers
-from relay.app_salt import load_app_salt
+from relay.app_salt import load_app_salt, phone_token_of
 from relay.commands.shared import Duration, PhoneNumber, json_option, print_json, run, settings_or_stop, stop
 from relay.config import Settings
 from relay.invites import Invite, Invites
@@ -53,14 +52,14 @@ def invite(
     async def mint() -> tuple[list[Invite], list[str]]:
         keys = await trio.to_thread.run_sync(load_keys, settings.secrets_directory)
         app_salt = await trio.to_thread.run_sync(load_app_salt, settings.secrets_directory)
-        oprf = NumberOprf(keys.oprf_seed)
-        phone_token = None if number is None else numbers.phone_token(oprf.output(numbers.phone_hash(app_salt, number)))
+        phone_token = None if number is None else phone_token_of(number, keys, settings.secrets_directory)
+        voprf_public_key = NumberOprf(keys.oprf_seed).public_key
         async with open_configured_database(settings) as database:
             invites = Invites(database, wall_clock=time.time)
             minted = await invites.mint(
                 count=count, uses=uses, ttl_s=expires or settings.invite_ttl_s, phone_token=phone_token
             )
-        return minted, [one.link(settings.public_url, keys.trust_root, oprf.public_key, app_salt) for one in minted]
+        return minted, [one.link(settings.public_url, keys.trust_root, voprf_public_key, app_salt) for one in minted]
 
     if number is not None and (count, uses) != (1, 1):
         raise click.UsageError("an invite for one number has one use; leave --count and --uses out")

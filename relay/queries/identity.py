@@ -116,6 +116,11 @@ WHERE account_id = $1
 RETURNING account_id
 """
 
+# $1 phone token. A row if an account had it.
+RELEASE_NUMBER: Final = """
+UPDATE accounts SET phone_token = NULL, number_access_hash = NULL WHERE phone_token = $1 RETURNING account_id
+"""
+
 # Keys and registrations go with it (ON DELETE CASCADE). $1 account_id.
 DELETE_ACCOUNT: Final = "DELETE FROM accounts WHERE account_id = $1 RETURNING account_id"
 
