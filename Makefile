@@ -11,6 +11,7 @@ PYTHON ?=
 UPGRADE ?=
 EXAMPLES ?= 300
 COUNT ?= 110
+SECONDS_EACH ?= 60
 SEED ?=
 ONLY ?=
 
@@ -112,6 +113,18 @@ faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what c
 proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals
 	$(BIN)/python -m tests.proof
 	$(BIN)/pytest tests/proof -k betrays
+
+FUZZ_READY := .make/fuzz/ready
+
+$(FUZZ_READY): tests/fuzz/requirements.lock $(PYTHON_READY)
+	@$(BIN)/python -m venv --system-site-packages .make/fuzz
+	@.make/fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/fuzz/requirements.lock
+	@$(BIN)/python -c 'import site; print("\n".join(site.getsitepackages()))' > "$$(.make/fuzz/bin/python -c 'import site; print(site.getsitepackages()[0])')/relay.pth"
+	@touch $@
+
+.PHONY: fuzz
+fuzz: $(FUZZ_READY) ## coverage-guided fuzzing of what reads bytes of strangers (SECONDS_EACH=60)
+	.make/fuzz/bin/python -m tests.fuzz --seconds $(SECONDS_EACH)
 
 .PHONY: fuzz-http
 fuzz-http: $(PYTHON_READY) ## requests made up from docs/openapi.json against a real relay, for minutes (EXAMPLES=300)

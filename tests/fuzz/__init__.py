@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing (atheris) of what reads bytes of strangers: `make fuzz`. The targets are tried once each in the tests, too."""
