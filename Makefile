@@ -105,6 +105,10 @@ calls: setup setup-calls ## the same at length (ten minutes, ten calls at once, 
 	cd mobile && CALL_SCENARIOS=3000 npx vitest run tests/calls
 	cd mobile && CALLS_LONG=1 npm run --silent test:calls
 
+.PHONY: soak
+soak: setup ## two clients write 10,000 messages each way while everything is killed and cut (MESSAGES=… SEED=…; an hour)
+	@cd mobile && npm run --silent soak
+
 .PHONY: faults
 faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what came of every post (COUNT=110 SEED= ONLY=)
 	@exec $(BIN)/python -m tests.faults --count $(COUNT) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

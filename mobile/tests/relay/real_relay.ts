@@ -19,6 +19,8 @@ const UP_WITHIN_MS = 90_000; // the first start makes a database
 export interface RealRelay extends RelayUnderTest {
   /** SIGKILL and a new start on the same port and data; only for a relay started here. */
   crash(): Promise<void>;
+  /** SIGTERM, so that sessions hear 1012, and a new start; likewise. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -68,6 +70,9 @@ export async function startRealRelay(settings: Readonly<Record<string, string>> 
       invite: async () => invites.shift() ?? spent(),
       crash: async () => {
         throw new Error('a relay that runs elsewhere is not killed');
+      },
+      restart: async () => {
+        throw new Error('a relay that runs elsewhere is not restarted');
       },
       stop: async () => undefined,
     };
@@ -121,6 +126,11 @@ export async function startRealRelay(settings: Readonly<Record<string, string>> 
     },
     async crash() {
       await end(relay, 'SIGKILL');
+      await untilGone(url);
+      relay = await start();
+    },
+    async restart() {
+      await end(relay, 'SIGTERM');
       await untilGone(url);
       relay = await start();
     },
