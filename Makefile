@@ -87,6 +87,10 @@ test-app: $(CLIENT_READY) ## tests of the app's components, and its bundle for A
 	cd mobile && $(EXPO) npm run --silent export:android
 	@cd mobile && ls dist/android/_expo/static/js/android/*.hbc
 
+.PHONY: test-android
+test-android: $(CLIENT_READY) ## the app's Kotlin on a JVM: engine and services, and conversations with the client core (JDK 17, Maven)
+	@scripts/test_android.sh
+
 .PHONY: test-relay
 test-relay: setup setup-calls ## tests of the relay (some of them ask libsignal under Node)
 	$(BIN)/pytest

@@ -1,0 +1,5 @@
+package expo.modules.kotlin.exception
+
+object Exceptions {
+    class ReactContextLost : Exception("The react context has been lost")
+}
