@@ -1,0 +1,248 @@
+/** The phone's adapters under Node: the database by the contract of all databases, the others against scripted ends. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { RelayUnreachable } from '../src/core/errors.ts';
+import type { SocketListener } from '../src/core/ports.ts';
+import { toUtf8 } from '../src/core/bytes.ts';
+import type { SignalEngine } from '../src/core/engine.ts';
+import { openDatabase } from '../src/node/database.ts';
+import { systemClock, systemRandom } from '../src/node/machine.ts';
+import { NodeSignalEngine } from '../src/node/signal_engine.ts';
+import { openPhoneDatabase } from '../src/phone/database.ts';
+import { phoneKeyVault } from '../src/phone/key_vault.ts';
+import { phoneLanes } from '../src/phone/lanes.ts';
+import { phoneClock, phoneRandom } from '../src/phone/machine.ts';
+import { Native } from '../src/phone/native.ts';
+import type { NativeModule, PhoneEvent } from '../src/phone/native.ts';
+import { selfTest } from '../src/phone/self_test.ts';
+import type { SelfTestMachine } from '../src/phone/self_test.ts';
+import { databaseContract } from './database_contract.ts';
+import { fakeExpoDatabase } from './support/expo_sqlite.ts';
+
+const KEY = new Uint8Array(32).fill(7);
+const OTHER_KEY = new Uint8Array(32).fill(8);
+
+function place(): { file: string; cleanUp: () => void } {
+  const folder = mkdtempSync(path.join(tmpdir(), 'phone-'));
+  return { file: path.join(folder, 'messages.db'), cleanUp: () => rmSync(folder, { recursive: true }) };
+}
+
+databaseContract('node', () => {
+  const { file, cleanUp } = place();
+  return { open: async (wrongKey) => openDatabase(file, wrongKey ? OTHER_KEY : KEY), cleanUp };
+});
+
+databaseContract('phone', () => {
+  const { file, cleanUp } = place();
+  return { open: (wrongKey) => openPhoneDatabase(fakeExpoDatabase(file), wrongKey ? OTHER_KEY : KEY), cleanUp };
+});
+
+test('phone and Node read the same file', async () => {
+  const { file, cleanUp } = place();
+  const phone = await openPhoneDatabase(fakeExpoDatabase(file), KEY);
+  await phone.write([{ sql: 'CREATE TABLE t (x)' }, { sql: 'INSERT INTO t VALUES (:x)', params: { x: 'one' } }]);
+  await phone.close();
+  const node = openDatabase(file, KEY);
+  expect(await node.read({ sql: 'SELECT x FROM t' })).toEqual([{ x: 'one' }]);
+  await node.close();
+  cleanUp();
+});
+
+test('a build without SQLCipher stores nothing', async () => {
+  const { file, cleanUp } = place();
+  await expect(openPhoneDatabase(fakeExpoDatabase(file, null), KEY)).rejects.toMatchObject({ code: 'not_encrypted' });
+  cleanUp();
+});
+
+describe('the self-test', () => {
+  const machine = (engine: SignalEngine = new NodeSignalEngine()): SelfTestMachine => ({
+    engine,
+    clock: systemClock,
+    random: systemRandom,
+    withDatabase: async (work) => {
+      const { file, cleanUp } = place();
+      const database = await openPhoneDatabase(fakeExpoDatabase(file), KEY);
+      await work(database);
+      await database.close();
+      cleanUp();
+    },
+  });
+
+  test('passes with the engine that recorded its vectors', async () => {
+    const results = await selfTest(machine());
+    expect(results.map(({ name, passed }) => [name, passed])).toEqual(
+      ['recorded_conversation', 'recorded_refusals', 'safety_numbers', 'fresh_conversation', 'database', 'randomness'].map((name) => [name, true]),
+    );
+  });
+
+  test('each part fails when what it is about is broken, and the others go on', async () => {
+    const broken = async (change: Partial<SignalEngine> & Partial<SelfTestMachine>): Promise<string[]> => {
+      const engine = Object.assign(new NodeSignalEngine(), change);
+      return (await selfTest({ ...machine(engine), ...change })).filter(({ passed }) => !passed).map(({ name }) => name);
+    };
+    const good = new NodeSignalEngine();
+    expect(await broken({ decrypt: async (...args) => ({ ...(await good.decrypt(...args)), plaintext: toUtf8('other') }) })).toEqual(['recorded_conversation', 'fresh_conversation']);
+    expect(await broken({ checkCertificate: async (certificate, root) => ({ ...(await good.checkCertificate(certificate, root, 0)) }) })).toEqual(['recorded_refusals']);
+    expect(await broken({ fingerprint: async (...args) => ({ ...(await good.fingerprint(...args)), digits: '0'.repeat(60) }) })).toEqual(['safety_numbers']);
+    expect(await broken({ withDatabase: () => Promise.reject(new Error('no database')) })).toEqual(['database']);
+    expect(await broken({ random: { bytes: (count) => new Uint8Array(count) } })).toEqual(['randomness']);
+  });
+});
+
+/** A native module that remembers what it was asked, answers from a table, and can say things. */
+class Scripted implements NativeModule {
+  readonly asked: { name: string; args: Record<string, unknown> }[] = [];
+  answers: Record<string, unknown> = {};
+  #listeners: ((event: { json: string }) => void)[] = [];
+
+  async engine(): Promise<string> {
+    throw new Error('not here');
+  }
+
+  async call(name: string, argumentsJson: string): Promise<string> {
+    this.asked.push({ name, args: JSON.parse(argumentsJson) as Record<string, unknown> });
+    const answer = this.answers[name] ?? null;
+    if (answer instanceof Error) throw answer;
+    return JSON.stringify({ ok: answer });
+  }
+
+  addListener(_event: 'phone', listener: (event: { json: string }) => void): { remove(): void } {
+    this.#listeners.push(listener);
+    return { remove: () => undefined };
+  }
+
+  say(event: PhoneEvent): void {
+    for (const listener of this.#listeners) listener({ json: JSON.stringify(event) });
+  }
+}
+
+function scripted() {
+  const module = new Scripted();
+  return { module, native: new Native(module) };
+}
+
+class Heard implements SocketListener {
+  readonly all: string[] = [];
+  opened(): void {
+    this.all.push('opened');
+  }
+  received(text: string): void {
+    this.all.push(`received ${text}`);
+  }
+  closed({ code, httpStatus }: { code: number; httpStatus: number | null }): void {
+    this.all.push(`closed ${code} ${httpStatus}`);
+  }
+}
+
+describe('lanes', () => {
+  test('each socket hears its own, in order, and nothing after its end', async () => {
+    const { module, native } = scripted();
+    const { identified, anonymous } = phoneLanes(native);
+    const [one, two] = [new Heard(), new Heard()];
+    const mailbox = identified.sockets.open('wss://r.example/v1/mailbox', 'Bearer x', one);
+    anonymous.sockets.open('wss://r.example/v1/post', two);
+    expect([...one.all, ...two.all]).toEqual([]); // never from within `open`
+    const [first, second] = module.asked.map(({ args }) => Number(args['id'])) as [number, number];
+    module.say({ kind: 'socket', id: first, what: 'opened' });
+    module.say({ kind: 'socket', id: second, what: 'opened' });
+    module.say({ kind: 'socket', id: first, what: 'received', text: 'a' });
+    mailbox.send('b');
+    mailbox.close(1000);
+    module.say({ kind: 'socket', id: first, what: 'closed', code: 1000, httpStatus: null });
+    module.say({ kind: 'socket', id: first, what: 'received', text: 'late' });
+    module.say({ kind: 'socket', id: first, what: 'closed', code: 1006, httpStatus: null });
+    expect(one.all).toEqual(['opened', 'received a', 'closed 1000 null']);
+    expect(two.all).toEqual(['opened']);
+    expect(module.asked.map(({ name }) => name)).toEqual(['socketOpen', 'socketOpen', 'socketSend', 'socketClose']);
+  });
+
+  test('the anonymous lane has no token, whatever it is used for', async () => {
+    const { module, native } = scripted();
+    module.answers['http'] = { status: 200, body: '{}', retryAfterS: null };
+    const { anonymous, identified } = phoneLanes(native);
+    anonymous.sockets.open('wss://r.example/v1/post', new Heard());
+    await anonymous.http.request({ method: 'POST', url: 'https://r.example/v1/prekeys/x/take', accessKey: 'k' });
+    for (const { args } of module.asked) {
+      expect(args['lane']).toBe('anonymous');
+      expect(args['authorization'] ?? null).toBeNull();
+    }
+    await identified.http.request({ method: 'PUT', url: 'https://r.example/v1/keys', authorization: 'Bearer x', json: { a: 1 } });
+    expect(module.asked.at(-1)?.args).toEqual({ lane: 'identified', method: 'PUT', url: 'https://r.example/v1/keys', authorization: 'Bearer x', json: '{"a":1}' });
+  });
+
+  test('no answer is a relay that cannot be reached; a native failure ends the socket', async () => {
+    const { module, native } = scripted();
+    const { anonymous } = phoneLanes(native);
+    await expect(anonymous.http.request({ method: 'GET', url: 'https://r.example/v1/relay' })).rejects.toBeInstanceOf(RelayUnreachable);
+    module.answers['socketOpen'] = new Error('the module is gone');
+    const heard = new Heard();
+    anonymous.sockets.open('wss://r.example/v1/post', heard);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(heard.all).toEqual(['closed 1006 null']);
+  });
+});
+
+test('the clock rings once, and not what was taken back', () => {
+  const { module, native } = scripted();
+  const clock = phoneClock(native);
+  const rung: string[] = [];
+  clock.after(10.2, () => rung.push('one'));
+  const cancel = clock.after(20, () => rung.push('two'));
+  cancel();
+  cancel();
+  const [one, two] = module.asked.filter(({ name }) => name === 'timerSet').map(({ args }) => args as { id: number; ms: number }) as [{ id: number; ms: number }, { id: number; ms: number }];
+  expect(one.ms).toBe(11);
+  for (let i = 0; i < 2; i += 1) for (const { id } of [one, two]) module.say({ kind: 'timer', id });
+  expect(rung).toEqual(['one']);
+  expect(module.asked.filter(({ name }) => name === 'timerCancel')).toHaveLength(1);
+});
+
+test('random bytes of any length', () => {
+  for (const count of [0, 1, 32, 65_536, 65_537, 200_000]) expect(phoneRandom.bytes(count)).toHaveLength(count);
+  expect(phoneRandom.bytes(200_000).slice(-64)).not.toEqual(new Uint8Array(64));
+});
+
+describe('the key vault', () => {
+  function keychain(options: { strong: boolean; forgets?: boolean; broken?: boolean }) {
+    const kept = new Map<string, string>();
+    const asked: { service: string; storage: string; securityLevel: string }[] = [];
+    return {
+      asked,
+      STORAGE_TYPE: { AES_GCM_NO_AUTH: 'KeystoreAESGCM_NoAuth' },
+      SECURITY_LEVEL: { SECURE_HARDWARE: 'hardware', SECURE_SOFTWARE: 'software' },
+      getGenericPassword: async (of: object) => {
+        if (options.broken) throw new Error('Keystore exception');
+        const password = kept.get((of as { service: string }).service);
+        return password === undefined ? (false as const) : { password, storage: 'KeystoreAESGCM_NoAuth' };
+      },
+      setGenericPassword: async (_name: string, password: string, of: object) => {
+        const { service, storage, securityLevel } = of as { service: string; storage: string; securityLevel: string };
+        asked.push({ service, storage, securityLevel });
+        if (securityLevel === 'hardware' && !options.strong) throw new Error('no secure hardware');
+        if (!options.forgets) kept.set(service, password);
+        return { service, storage };
+      },
+    };
+  }
+
+  test('keeps bytes in secure hardware where there is one, else in software, and never by RSA or with a prompt', async () => {
+    for (const strong of [true, false]) {
+      const chain = keychain({ strong });
+      const vault = phoneKeyVault(chain);
+      expect(await vault.get('database')).toBeNull();
+      await vault.put('database', KEY);
+      expect(await vault.get('database')).toEqual(KEY);
+      expect(chain.asked.map(({ securityLevel }) => securityLevel)).toEqual(strong ? ['hardware'] : ['hardware', 'software']);
+      expect(new Set(chain.asked.map(({ storage }) => storage))).toEqual(new Set(['KeystoreAESGCM_NoAuth']));
+    }
+  });
+
+  test('a Keystore that forgets, or cannot be read, is a fault and not an empty one', async () => {
+    await expect(phoneKeyVault(keychain({ strong: true, forgets: true })).put('database', KEY)).rejects.toThrow('does not give back');
+    await expect(phoneKeyVault(keychain({ strong: true, broken: true })).get('database')).rejects.toThrow('Keystore exception');
+  });
+});
