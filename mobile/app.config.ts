@@ -43,6 +43,8 @@ const config: ExpoConfig = {
       'android.permission.READ_EXTERNAL_STORAGE',
       'android.permission.WRITE_EXTERNAL_STORAGE',
       'android.permission.WRITE_CONTACTS',
+      'android.permission.USE_FINGERPRINT',
+      'android.permission.ACCESS_WIFI_STATE',
       'android.permission.GET_ACCOUNTS',
     ],
   },
@@ -55,7 +57,10 @@ const config: ExpoConfig = {
     ['expo-camera', { cameraPermission: false, recordAudioAndroid: false, barcodeScannerEnabled: false }],
     ['expo-sqlite', { useSQLCipher: true }],
     ['@config-plugins/react-native-webrtc', {}],
-    ['expo-build-properties', { android: { minSdkVersion: 26, usesCleartextTraffic: false } }],
+    ['expo-dev-client', { addGeneratedScheme: false }],
+    './plugins/with_sottovoce.cjs',
+    // 28: the system's own prompt for a fingerprint, a clipboard that can be cleared, StrongBox.
+    ['expo-build-properties', { android: { minSdkVersion: 28, usesCleartextTraffic: false } }],
   ],
 };
 
