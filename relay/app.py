@@ -19,6 +19,7 @@ from relay.embedded_postgres import EmbeddedPostgresError
 from relay.errors import DatabaseUnavailable, SchemaMismatch
 from relay.frames import MAX_INBOUND_BYTES
 from relay.routes.http import prepare_app
+from relay.routes.join import join_routes
 from relay.routes.sockets import socket_routes
 from relay.routes.table import http_blueprints
 from relay.runtime import Runtime
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> RelayApp:
     for blueprint in http_blueprints(runtime.services):
         app.register_blueprint(blueprint)
     app.register_blueprint(socket_routes(runtime.services, runtime.sessions))
+    app.register_blueprint(join_routes(settings.apk_file))
 
     @app.before_serving
     async def start() -> None:

@@ -40,6 +40,9 @@ class Settings(BaseModel):
     database_url: str | None = None
     """postgresql://... of a server of the operator's own; None starts a private one under var_directory."""
 
+    apk_file: Path | None = None
+    """The Android app, offered by the page behind invites."""
+
     # -- sessions --
     ping_every_s: _Seconds = 25.0
     """Cloudflare drops a WebSocket that is idle for 100 s; mobile carriers forget a flow after 30 s and more."""
