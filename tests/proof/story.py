@@ -9,6 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import trio
@@ -16,10 +17,10 @@ import trio
 from relay.config import load_settings
 from relay.services import open_configured_database
 from tests.demo import held
-from tests.demo.people import DemoFailed, Person
 from tests.live.relay_process import RelayProcess, running_relay
 from tests.postgres.server import temporary_directory
 from tests.proof.judge import Evidence, Somebody, read_files
+from tests.proof.phone import Phone, PhoneFailed
 from tests.proof.recorder import Recorder
 from tests.proof.wire import requests_of
 
@@ -30,83 +31,164 @@ ADDRESSES = {"Alice": "127.77.11.7", "Bob": "127.77.22.9"}
 STRANGERS = ["+12025550123", "+442071838750", "+4915187654321"]
 """In Alice's address book, and no members."""
 BOOK_NAMES = ["Bobby from the climbing hall", "Aunt Hildegard", "Locksmith at the corner", "Dr. Wunderlich"]
+HOOKS = Path(__file__).with_name("hooks.mjs")
 FULL_NAMES = {"Alice": "Alice Demirkan-Vogt", "Bob": "Bob Lindqvist-Okafor"}
-ENVIRON = {"SOTTOVOCE_PREKEYS": "5"}
-"""Few one-time keys: they are public and fill dumps."""
 
 
 class Week:
-    """One relay, two people, and what was recorded so far."""
+    """One relay, two people, and what was recorded so far. `tampered`: how their clients betray (hooks.mjs), if they do."""
 
-    def __init__(self, relay: RelayProcess, directory: Path) -> None:
+    def __init__(self, relay: RelayProcess, directory: Path, tampered: str | None) -> None:
         self.relay = relay
         self._directory = directory
+        self._tampered = tampered
         host, port = relay.listener.getsockname()
         self._recorders = {who: Recorder(who, ADDRESSES[who], (host, port)) for who in NUMBERS}
-        self.alice = Person(FULL_NAMES["Alice"], directory / "alice", environ=ENVIRON)
-        self.bob = Person(FULL_NAMES["Bob"], directory / "bob", environ=ENVIRON)
+        self.phones: dict[str, Phone] = {}
+        self.accounts: dict[str, str] = {}
+        self._made: list[Phone] = []
         self.salt = b""
         self.said: list[str] = []
         self._dumps: dict[str, dict[str, str]] = {}
         self._files: dict[str, bytes] = {}
+        self._latest: dict[str, bytes] = {}
         self._refused: dict[str, int] = {}
 
     def close(self) -> None:
+        for phone in self._made:
+            phone.close()
         for recorder in self._recorders.values():
             recorder.close()
 
     # -- what happens
 
+    def buys_a_phone(self, who: str) -> Phone:
+        """An empty one, in place of the one there was."""
+        tampered = self._tampered
+        self.phones[who] = Phone(
+            self._directory / f"{who} {len(self._made)}",
+            hook=None if tampered is None else HOOKS,
+            environ=None if tampered is None else {"BETRAYAL": tampered},
+        )
+        self._made.append(self.phones[who])
+        return self.phones[who]
+
     def invite(self, who: str) -> str:
         """An invite as `who` gets it: it leads through their recorder."""
         (link,) = self.relay.invite(1)
         fragment = parse_qs(urlsplit(link).fragment)
-        self.salt = urlsafe_b64decode(fragment["s"][0] + "==")
+        self.salt = _unb64(fragment["s"][0])
         return link.replace(self.relay.url, self._recorders[who].url)
 
     def join(self) -> None:
-        self.alice.join(self.invite("Alice"), "--number", NUMBERS["Alice"])
-        self.bob.join(self.invite("Bob"), "--number", NUMBERS["Bob"])
+        for who in NUMBERS:
+            request = {"invite": self.invite(who), "name": FULL_NAMES[who], "number": NUMBERS[who]}
+            self.accounts[who] = self.buys_a_phone(who).call("join", request)["account"]
         self.look("both have joined with their numbers")
 
     def discover(self) -> None:
-        book = self._directory / "book.txt"
         numbers = [NUMBERS["Bob"], *STRANGERS]
-        book.write_text("".join(f"{number} {name}\n" for number, name in zip(numbers, BOOK_NAMES, strict=True)))
-        (result,) = self.alice.run("discover", str(book), "--fast")
-        if [one["account"] for one in result["found"]] != [self.bob.account]:
-            raise DemoFailed(f"Alice did not find Bob: {result}")
+        book = [{"number": number, "name": name} for number, name in zip(numbers, BOOK_NAMES, strict=True)]
+        found = [one["peer"] for one in self.phones["Alice"].call("discover", book)]
+        if found != [self.accounts["Bob"]]:
+            raise PhoneFailed("not_found", f"Alice found {found}")
         self.look("Alice has asked who of her address book is here")
+
+    def write(self, who: str, to: str, text: str) -> None:
+        """Waits until the relay has it."""
+        phone, peer = self.phones[who], self.accounts[to]
+        self.said.append(text)
+        message = phone.call("send", peer, {"text": text, "quotes": None})
+        states = lambda: {one["id"]: one["status"] for one in _page(phone, peer)}  # noqa: E731
+        phone.until("the relay has it", lambda: states()[message] not in ("queued", "failed"))
 
     def write_by_number(self, text: str) -> None:
         """Alice, who knows nothing of Bob but his number; Bob is away."""
-        self.said.append(text)
-        self.alice.run("send", NUMBERS["Bob"], text, "--wait")
+        self.phones["Alice"].call("start")
+        self.write("Alice", "Bob", text)
         self.look("Alice has written to Bob, who is away")
 
     def talk(self, count: int) -> None:
-        """To and fro, both online."""
-        with _online(self.bob), _online(self.alice):
-            for n in range(count):
-                for writer, reader in ((self.bob, self.alice), (self.alice, self.bob)):
-                    text = f"{writer.name.split()[0]} tells a secret, the {n}th of many"
-                    self.said.append(text)
-                    writer.online.write(reader, text)
-                    reader.online.wait_for_texts(text)
+        """To and fro, both online; each sees the other type, which goes over the lane of call signals."""
+        for who in NUMBERS:
+            self.phones[who].call("start")
+        alice, bob = self.phones["Alice"], self.phones["Bob"]
+        bob.until("the stranger's message is there", lambda: self.said[0] in bob.texts(self.accounts["Alice"]))
+        bob.call("acceptRequest", self.accounts["Alice"])
+        for n in range(count):
+            for writer, reader in (("Bob", "Alice"), ("Alice", "Bob")):
+                self.see_typing(writer, reader)
+                text = f"{writer} tells a secret, the {n}th of many"
+                self.write(writer, reader, text)
+                phone, peer = self.phones[reader], self.accounts[writer]
+                phone.until(f"{reader} reads it", lambda p=phone, q=peer, t=text: t in p.texts(q))
+        self.said += [(reaction := "we shall meet under the plane tree")]
+        quoted = _page(alice, self.accounts["Bob"])[-1]["id"]
+        alice.call("send", self.accounts["Bob"], {"text": reaction, "quotes": quoted})
+        bob.until("a quote", lambda: reaction in bob.texts(self.accounts["Alice"]))
         self.look("they have talked")
+
+    def see_typing(self, writer: str, reader: str) -> None:
+        """A sealed signal, as calls send them."""
+        seeing, peer = self.phones[reader], self.accounts[writer]
+        self.phones[writer].call("setTyping", self.accounts[reader], True)
+        if seeing.call("conversation", peer)["request"]:
+            return
+        seeing.until(f"{reader} sees {writer} type", lambda: seeing.call("conversation", peer)["typing"])
+
+    def block(self) -> None:
+        """Bob shuts Alice out: his access key changes at the relay. Later he lets her in again, and tells her the new one."""
+        bob, alice = self.phones["Bob"], self.accounts["Alice"]
+        before = self._access_hash("Bob")
+        bob.call("block", alice)
+        bob.until("the relay has another key", lambda: self._access_hash("Bob") != before)
+        self.look("Bob has blocked Alice")
+        bob.call("unblock", alice)
+        self.write("Bob", "Alice", "sorry, that was a mistake of mine")
+        self.look("Bob has let Alice in again")
+
+    def recover(self) -> None:
+        """Alice's phone is gone. She comes back by her number and the code on paper, finds Bob again, and writes."""
+        code = self.phones["Alice"].call("recoveryCode")
+        phone = self.buys_a_phone("Alice")
+        request = {
+            "invite": self.invite("Alice"),
+            "name": FULL_NAMES["Alice"],
+            "account": None,
+            "number": NUMBERS["Alice"],
+        }
+        back = phone.call("recover", {**request, "recoveryCode": code})
+        if back["account"] != self.accounts["Alice"]:
+            raise PhoneFailed("another_account", back["account"])
+        self.look("Alice has recovered her account on a new phone")
+        self.discover()
+        phone.call("start")
+        self.write("Alice", "Bob", "this is me, under a new key")
+        self.look("Alice has written under her new identity")
+
+    def leave(self) -> None:
+        """Bob goes, with everything. The call is made for him, as his app makes it."""
+        headers = {"Authorization": self._login("Bob")}
+        request = urllib.request.Request(self._recorders["Bob"].url + "/v1/account", None, headers, method="DELETE")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            if answer.status != 204:
+                raise PhoneFailed("not_deleted", str(answer.status))
+        ended = lambda: self.phones["Bob"].call("connection")["state"] == "revoked"  # noqa: E731
+        self.phones["Bob"].until("his session hears of it", ended)
+        self.look("Bob has deleted his account")
+
+    def _access_hash(self, who: str) -> str:
+        (row,) = [row for row in trio.run(self._dump)["accounts"].splitlines() if self.accounts[who] in row]
+        return row.split(",")[6]
 
     def try_logins_on_the_anonymous_lane(self) -> None:
         """What our clients never do: each anonymous call with Alice's login. Straight to the relay, so it is nobody's traffic."""
-        login = self._somebody("Alice")
-        bearer = f"Bearer {login.account}.{_b64(login.secrets[0])}"
+        bearer = self._login("Alice")
+        tokens = json.dumps({"tokens": [_b64(bytes([n]) * 32) for n in range(100)]}).encode()
         for method, path, body in (
             ("GET", "/v1/relay", None),
-            ("POST", f"/v1/prekeys/{self.bob.account}/take", b""),
-            (
-                "POST",
-                "/v1/discovery/lookup",
-                json.dumps({"tokens": [_b64(bytes([n]) * 32) for n in range(100)]}).encode(),
-            ),
+            ("POST", f"/v1/prekeys/{self.accounts['Bob']}/take", b""),
+            ("POST", "/v1/discovery/lookup", tokens),
             ("GET", "/v1/post", None),
         ):
             headers = {"Authorization": bearer, "Access-Key": _b64(bytes(16)), "Content-Type": "application/json"}
@@ -126,8 +208,9 @@ class Week:
         """Dumps every table and keeps every file as it is now: what is deleted later was there once."""
         self._dumps[step] = trio.run(self._dump)
         for name, content in read_files(Path(self.relay.environ["SOTTOVOCE_VAR_DIRECTORY"])).items():
-            if self._files.get(name) != content:
-                self._files[f"{name} ({step})" if name in self._files else name] = content
+            if fresh := _what_is_new(self._latest.get(name, b""), content):
+                self._files[f"{name} after '{step}'"] = fresh
+            self._latest[name] = content
 
     async def _dump(self) -> dict[str, str]:
         async with open_configured_database(load_settings(self.relay.environ)) as database:
@@ -148,7 +231,7 @@ class Week:
 
     def _somebody(self, who: str) -> Somebody:
         """What tells `who`, gathered from what they themselves sent on the identified lane."""
-        account, secrets, token = {"Alice": self.alice, "Bob": self.bob}[who].account, [], b""
+        account, secrets, token = self.accounts.get(who, ""), [], b""
         for connection in self._recorders[who].connections:
             for request in requests_of(connection):
                 login = request.headers.get("authorization", "")
@@ -158,31 +241,46 @@ class Week:
                     body = json.loads(request.body)
                     secrets += [_unb64(body["identity_key"]), _unb64(body["token_hash"])]
                     token = _unb64(body.get("phone_token") or "") or token
-        known = list(dict.fromkeys(sorted(secrets, key=lambda secret: len(secret) != 32)))
-        return Somebody(who, NUMBERS[who], ADDRESSES[who], account, tuple(known), token)
+        return Somebody(who, NUMBERS[who], ADDRESSES[who], account, tuple(dict.fromkeys(secrets)), token)
+
+    def _login(self, who: str) -> str:
+        """The last one that they showed."""
+        sent = [request for one in self._recorders[who].connections for request in requests_of(one)]
+        shown = [request.headers.get("authorization", "") for request in sent]
+        return [login for login in shown if login.startswith("Bearer ")][-1]
 
 
 @contextmanager
-def week(*, application: str = "relay.app:app", environ: dict[str, str] | None = None) -> Iterator[Week]:
+def week(
+    *, application: str = "relay.app:app", environ: dict[str, str] | None = None, tampered: str | None = None
+) -> Iterator[Week]:
     """A fresh relay, and two people who have not joined yet."""
     with (
         temporary_directory() as directory,
         running_relay(directory, address=RELAY_ADDRESS, application=application, extra_environ=environ) as relay,
     ):
-        told = Week(relay, directory)
+        told = Week(relay, directory, tampered)
         try:
             yield told
         finally:
             told.close()
 
 
-@contextmanager
-def _online(person: Person) -> Iterator[None]:
-    online = person.come_online()
-    try:
-        yield
-    finally:
-        online.leave()
+_PAGE = 8192  # PostgreSQL's
+
+
+def _what_is_new(before: bytes, now: bytes) -> bytes:
+    """The pages that changed, each with the one before it, since a record may begin there."""
+    if before == now:
+        return b""
+    changed = [at for at in range(0, len(now), _PAGE) if now[at : at + _PAGE] != before[at : at + _PAGE]]
+    wanted = sorted({page for at in changed for page in (max(0, at - _PAGE), at)})
+    return b"".join(now[at : at + _PAGE] for at in wanted)
+
+
+def _page(phone: Phone, peer: str) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = phone.call("messages", peer, {"before": None, "limit": 50})["messages"]
+    return messages
 
 
 def _b64(data: bytes) -> str:
@@ -195,13 +293,15 @@ def _unb64(text: str) -> bytes:
 
 def tell(told: Week, say: Callable[[str], None] = lambda _text: None) -> None:
     """The whole week."""
-    say("Alice and Bob join, each with a number")
-    told.join()
-    say("Alice has a phone book; she finds Bob in it")
-    told.discover()
-    say("Alice writes to Bob, of whom she knows the number; he is away")
-    told.write_by_number("is this the Bob of the climbing hall, or somebody else")
-    say("they talk")
-    told.talk(3)
-    say("logins are tried on the anonymous lane")
-    told.try_logins_on_the_anonymous_lane()
+    for what, happens in (
+        ("Alice and Bob join, each with a number", told.join),
+        ("Alice has an address book, and finds Bob in it", told.discover),
+        ("Alice writes to Bob, who is away", lambda: told.write_by_number("is this the Bob of the climbing hall?")),
+        ("they talk, and see each other type", lambda: told.talk(2)),
+        ("logins are tried on the anonymous lane", told.try_logins_on_the_anonymous_lane),
+        ("Bob blocks Alice, and lets her in again", told.block),
+        ("Alice loses her phone and comes back by her recovery code", told.recover),
+        ("Bob deletes his account", told.leave),
+    ):
+        say(what)
+        happens()

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.demo.people import DemoFailed
 from tests.proof.judge import judge
+from tests.proof.phone import Phone
 from tests.proof.story import Week, tell, week
-
-HOOKS = Path(__file__).with_name("hooks.mjs")
-
-
-def betray(told: Week, betrayal: str) -> None:
-    for person in (told.alice, told.bob):
-        person.hook = HOOKS
-        person.environ = person.environ | {"BETRAYAL": betrayal}
 
 
 @pytest.mark.timeout(300)
@@ -41,7 +32,7 @@ def test_a_week_of_two_peoples_life_leaves_the_relay_ignorant() -> None:
         ("logs an address", lambda told: told.join(), "a network address in the log"),
         (
             "accepts a token on the anonymous lane",
-            lambda told: (told.join(), told.try_logins_on_the_anonymous_lane()),
+            lambda told: (told.join(), told.discover(), told.try_logins_on_the_anonymous_lane()),
             "a token is accepted on the anonymous lane",
         ),
     ],
@@ -55,17 +46,32 @@ def test_a_relay_that_betrays_is_convicted(betrayal: str, happens: Callable[[Wee
 
 
 @pytest.mark.timeout(180)
-def test_a_client_that_betrays_is_convicted() -> None:
-    """Two of them, one after the other on one relay."""
-    with week() as told:
-        betray(told, "registers a reversible hash")
+def test_a_client_that_registers_a_reversible_hash_is_convicted() -> None:
+    with week(tampered="registers a reversible hash") as told:
         told.join()
         findings = judge(told.evidence())
-        for place in ("sent on connection", "in table accounts", "in file postgres/data/pg_wal/"):
-            assert any("can be matched (our derivation of hmac-sha256" in one and place in one for one in findings)
-        betray(told, "skips padding")
-        told.alice.run("add", told.bob.card)
-        with pytest.raises(DemoFailed):  # the relay refuses it, and has seen its size all the same
-            told.alice.run("send", told.bob.account, "meet me where we met", "--wait")
+    for place in ("sent on connection", "in table accounts", "in file postgres/data/pg_wal/"):
+        assert any("can be matched (our derivation of hmac-sha256" in one and place in one for one in findings), (
+            findings
+        )
+
+
+@pytest.mark.timeout(180)
+def test_a_client_that_skips_padding_is_convicted() -> None:
+    """The relay refuses what it sends, and has seen its size all the same."""
+    with week(tampered="skips padding") as told:
+        told.join()
+        alice, bob = told.phones["Alice"], told.phones["Bob"]
+        alice.call("addByCard", bob.call("card"), False)
+        alice.call("start")
+        message = alice.call("send", told.accounts["Bob"], {"text": "meet me where we met", "quotes": None})
+        status = lambda: _status(alice, told.accounts["Bob"], message)  # noqa: E731
+        alice.until("it is refused", lambda: status() == "failed")
         findings = judge(told.evidence())
     assert any("a body of" in finding and "on connection" in finding for finding in findings), findings
+
+
+def _status(phone: Phone, peer: str, message: str) -> str:
+    page = phone.call("messages", peer, {"before": None, "limit": 5})
+    (status,) = (one["status"] for one in page["messages"] if one["id"] == message)
+    return str(status)

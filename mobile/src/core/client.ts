@@ -5,7 +5,7 @@ import type { AccessChange, AccessKeyDeps } from './access_keys.ts';
 import { sameBytes } from './bytes.ts';
 import { SenderCertificates } from './certificates.ts';
 import { ownText } from './composing.ts';
-import type { BookEntry, DiscoveryResult } from './discovery/discovery.ts';
+import type { BookEntry, DiscoveryResult, DiscoverySettings } from './discovery/discovery.ts';
 import { isE164 } from './discovery/numbers.ts';
 import { Due } from './due.ts';
 import { Encryptor } from './encrypting.ts';
@@ -56,6 +56,8 @@ export interface Machine {
   readonly spreadS?: number;
   /** WebRTC and a ringer; without them calls are missed ones. */
   readonly calls?: CallMachine;
+  /** What a look-up of numbers waits for, where it is not as usual. */
+  readonly discovery?: Partial<DiscoverySettings>;
   /** One-time prekeys of each kind to make when joining and to top up to; at most 100. */
   readonly preKeys?: number;
 }

@@ -53,6 +53,7 @@ export async function findPeople({ machine, discovery }: Of, account: Joined, bo
       account: account.accountId,
       nowS: () => Math.floor(clock.now() / 1000),
       ...options,
+      settings: { ...machine.discovery, ...options.settings },
     },
     book,
   );
