@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from datetime import date
 from typing import Final, NamedTuple
@@ -41,7 +42,14 @@ class AccountDescription(NamedTuple):
     registration_id: int
     phone_token: bytes | None
     open_to_number: bool
-    recovered: bool
+    recoveries: int
+    sessions: int
+    """Since the last recovery."""
+    mailbox_was_full: bool
+    registration_kept_until: int | None
+    """Seconds since 1970: until then the relay knows by which invite (its hash) the account was registered."""
+    allowances: dict[str, int]
+    """By name, when each is full again, in seconds since 1970."""
     push: bool
     registered_on: date
     last_session_on: date | None
@@ -49,6 +57,7 @@ class AccountDescription(NamedTuple):
     kyber_prekeys: int
     waiting_envelopes: int
     waiting_bytes: int
+    waiting_signals: int
 
 
 class AccessChange(NamedTuple):
@@ -154,7 +163,8 @@ class Accounts:
         row = await self._database.fetchrow(sql.DESCRIBE_ACCOUNT, account_id)
         if row is None:
             raise Unauthorized
-        return AccountDescription(account_id, *row)
+        held = AccountDescription(account_id, *row)
+        return held._replace(allowances=json.loads(row["allowances"]))
 
     async def change_access(self, account_id: UUID, change: AccessChange) -> None:
         """Replaces access hashes.

@@ -13,10 +13,8 @@ import secrets
 from collections.abc import Callable
 from math import ceil
 from typing import Final, NamedTuple
-from uuid import UUID
 
-from relay.errors import RateLimited
-from relay.limits import Gcra
+from relay.scarce_limits import Allowance
 
 _ROUND_S: Final = 3600
 _RANDOM_BYTES: Final = 12
@@ -57,16 +55,8 @@ class TurnCredentials:
         self._secret = secret
         self._ttl_s = ttl_s
         self._wall_clock = wall_clock
-        self._minted = Gcra(burst, per_day / 86400, wall_clock)
+        self.minting = Allowance("turn credentials", burst, 86400 / per_day)
 
-    def issue(self, account_id: UUID) -> TurnCredential:
-        """One credential, good for `ttl_s` and up to an hour more.
-
-        Raises:
-            RateLimited: this account has had too many.
-        """
-        wait_s = self._minted.wait_s(account_id, 1)
-        if wait_s > 0:
-            raise RateLimited(retry_after_s=ceil(wait_s))
-        self._minted.take(account_id, 1)
+    def issue(self) -> TurnCredential:
+        """One credential, good for `ttl_s` and up to an hour more. Whoever calls it charges the account for it, by `minting`."""
         return mint(self._secret, ceil((self._wall_clock() + self._ttl_s) / _ROUND_S) * _ROUND_S)

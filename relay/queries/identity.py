@@ -95,12 +95,19 @@ IDENTITY_KEY: Final = "SELECT identity_key FROM accounts WHERE account_id = $1"
 # is known without fetching it. $1 account_id.
 DESCRIBE_ACCOUNT: Final = """
 SELECT a.identity_key, a.registration_id, a.phone_token, a.number_access_hash IS NOT NULL AS open_to_number,
-       a.recovered_by IS NOT NULL AS recovered,
+       (a.session_epoch >> 32)::integer AS recoveries, (a.session_epoch & 4294967295)::bigint AS sessions,
+       a.mailbox_was_full,
+       (SELECT max(extract(epoch FROM r.expires_at)::bigint) FROM registrations AS r
+        WHERE r.account_id = $1) AS registration_kept_until,
+       (SELECT coalesce(jsonb_object_agg(u.what, ceil(extract(epoch FROM u.full_at))::bigint), '{}')::text
+        FROM (SELECT what, full_at FROM allowances AS l WHERE l.account_id = $1
+              UNION ALL SELECT 'prekey bundles', a.takes_full_at WHERE a.takes_full_at IS NOT NULL) AS u) AS allowances,
        EXISTS (SELECT FROM push_subscriptions AS s WHERE s.account_id = $1) AS push,
        a.registered_on, a.last_session_on,
        (SELECT count(*) FROM prekeys AS p WHERE p.account_id = $1) AS prekeys,
        (SELECT count(*) FROM kyber_prekeys AS k WHERE k.account_id = $1) AS kyber_prekeys,
-       mail.envelopes, mail.bytes
+       mail.envelopes, mail.bytes,
+       (SELECT count(*) FROM signals AS g WHERE g.account_id = $1) AS signals
 FROM accounts AS a,
      (SELECT count(*) AS envelopes, coalesce(sum(octet_length(e.body)), 0) AS bytes
       FROM envelopes AS e WHERE e.account_id = $1) AS mail

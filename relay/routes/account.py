@@ -85,7 +85,7 @@ class AccountHeld(Message):
     registration_id: int
     phone_token: Hash | None
     access: AccessHeld
-    recovered: bool
+    recoveries: int
     push: bool
     registered_on: date
     last_session_on: date | None
@@ -93,6 +93,11 @@ class AccountHeld(Message):
     kyber_prekeys: int
     waiting_envelopes: int
     waiting_bytes: int
+    waiting_signals: int
+    sessions: int
+    mailbox_was_full: bool
+    allowances: dict[str, int]
+    registration_kept_until: int | None
 
 
 class AccessChanging(Message):
@@ -151,7 +156,7 @@ async def describe(services: Services, asked: Asked[UUID, None]) -> AccountHeld:
         registration_id=held.registration_id,
         phone_token=held.phone_token,
         access=AccessHeld(contact=True, number=held.open_to_number),
-        recovered=held.recovered,
+        recoveries=held.recoveries,
         push=held.push,
         registered_on=held.registered_on,
         last_session_on=held.last_session_on,
@@ -159,6 +164,11 @@ async def describe(services: Services, asked: Asked[UUID, None]) -> AccountHeld:
         kyber_prekeys=held.kyber_prekeys,
         waiting_envelopes=held.waiting_envelopes,
         waiting_bytes=held.waiting_bytes,
+        waiting_signals=held.waiting_signals,
+        sessions=held.sessions,
+        mailbox_was_full=held.mailbox_was_full,
+        allowances=held.allowances,
+        registration_kept_until=held.registration_kept_until,
     )
 
 

@@ -30,7 +30,8 @@ async def credentials(services: Services, asked: Asked[UUID, None]) -> TurnCrede
     turn = services.turn
     if turn is None:
         raise NoTurn
-    minted = turn.issue(asked.caller)
+    await services.limits.take(asked.caller, turn.minting)
+    minted = turn.issue()
     return TurnCredentialsOut(
         username=minted.username, password=minted.password, expires_at=minted.expires_at, urls=list(turn.urls)
     )

@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 
-from relay.accounts import AccessChange, Registration
+from relay.accounts import AccessChange, AccountDescription, Registration
 from relay.database import Database, Queries
 from relay.errors import BadInvite, BadSignature, NoAccess, NumberTaken, Unauthorized
 from relay.invites import REPLAY_GRACE_S
+from relay.scarce_limits import Allowance
 from relay.services import Services
 from tests.identity.members import Clock, Member, sha256
 
@@ -172,6 +173,10 @@ async def test_the_description_has_everything(
         await database.execute(
             "INSERT INTO envelopes VALUES ($1, $2, 1, 1, false, $3)", member.account_id, uuid4(), bytes(size)
         )
+    await database.execute("INSERT INTO signals VALUES ($1, $2, 1, now(), $3)", member.account_id, uuid4(), bytes(1024))
+    await database.execute("UPDATE accounts SET session_epoch = 2")
+    await services.limits.take(member.account_id, Allowance("test", 3, 10))
+    await services.prekeys.take(member.account_id, member.contact_key)
     held = await services.accounts.describe(member.account_id)
     assert held._asdict() == {
         "account_id": member.account_id,
@@ -179,16 +184,64 @@ async def test_the_description_has_everything(
         "registration_id": 4711,
         "phone_token": None,
         "open_to_number": False,
-        "recovered": False,
+        "recoveries": 0,
+        "sessions": 2,
+        "mailbox_was_full": False,
+        "registration_kept_until": int(clock()) + 3600 + REPLAY_GRACE_S,
+        "allowances": {"test": int(clock()) + 10, "prekey bundles": int(clock()) + 60},
         "push": False,
         "registered_on": datetime.fromtimestamp(clock(), UTC).date(),
         "last_session_on": None,
-        "prekeys": 3,
-        "kyber_prekeys": 3,
+        "prekeys": 2,
+        "kyber_prekeys": 2,
         "waiting_envelopes": 2,
         "waiting_bytes": 5120,
+        "waiting_signals": 1,
     }
     assert isinstance(held.registered_on, date)
+
+
+# Of every column that belongs to an account: the field that tells it, or why none does.
+TOLD = {
+    "accounts.account_id": "account_id",
+    "accounts.phone_token": "phone_token",
+    "accounts.identity_key": "identity_key",
+    "accounts.registration_id": "registration_id",
+    "accounts.registered_on": "registered_on",
+    "accounts.last_session_on": "last_session_on",
+    "accounts.session_epoch": "sessions",
+    "accounts.mailbox_was_full": "mailbox_was_full",
+    "accounts.takes_full_at": "allowances",
+    "accounts.number_access_hash": "open_to_number",
+    "allowances": "allowances",
+    "registrations": "registration_kept_until",
+    "prekeys": "prekeys",
+    "kyber_prekeys": "kyber_prekeys",
+    "envelopes": "waiting_envelopes",
+    "signals": "waiting_signals",
+    "push_subscriptions": "push",
+}
+OF_THE_APPS_OWN_MAKING = {
+    "accounts.token_hash",
+    "accounts.recovery_hash",
+    "accounts.contact_access_hash",
+    "accounts.recovered_by",
+    "standing_prekeys",
+}
+
+
+async def test_every_column_is_told_or_is_of_the_apps_own_making(database: Database) -> None:
+    """Whoever adds a column comes here, and to GET /v1/account."""
+    rows = await database.fetch(
+        "SELECT table_name, column_name FROM information_schema.columns AS c WHERE table_schema = 'public' AND EXISTS "
+        "(SELECT FROM information_schema.columns AS o WHERE o.table_name = c.table_name AND o.column_name = 'account_id')"
+    )
+    held = {
+        f"{row['table_name']}.{row['column_name']}" if row["table_name"] == "accounts" else row["table_name"]
+        for row in rows
+    }
+    assert held == TOLD.keys() | OF_THE_APPS_OWN_MAKING
+    assert set(TOLD.values()) <= set(AccountDescription._fields)
 
 
 async def test_nothing_of_a_deleted_account_is_left(

@@ -74,7 +74,7 @@ async def test_everything_of_the_old_phone_is_void(
     assert taken.bundle.identity_key == phone.identity_key
     assert (taken.prekeys_left, taken.kyber_prekeys_left) == (4, 4)
     held = await services.accounts.describe(account_id)
-    assert (held.phone_token, held.recovered, held.open_to_number) == (numbered.phone_token, True, False)
+    assert (held.phone_token, held.recoveries, held.open_to_number) == (numbered.phone_token, 1, False)
     assert held.waiting_envelopes == 0
     assert await database.fetchval("SELECT count(*) FROM signals") == 0
     # The code that was used is void too, for any other request.
@@ -219,7 +219,7 @@ async def test_a_recovery_over_http(services: Services) -> None:
     assert heard == [old.account_id]
     assert (await http("GET", "/v1/account", auth=old.bearer)).status == 401
     described = await http("GET", "/v1/account", auth=phone.bearer)
-    assert (described.status, described.json["recovered"]) == (200, True)
+    assert (described.status, described.json["recoveries"]) == (200, 1)
     again = await recover(http, phone, code, account_id=str(old.account_id))
     assert (again.status, again.raw) == (answer.status, answer.raw)
 
