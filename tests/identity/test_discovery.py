@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +13,10 @@ import pytest
 import trio
 
 from relay.database import Database
+from relay.discovery import Discovery
 from relay.errors import RateLimited, Unauthorized
 from relay.frames import from_b64, to_b64
+from relay.oprf import Blinded, Evaluation, NumberOprf
 from relay.scarce_limits import Allowance, ScarceLimits
 from relay.services import Services
 from tests.identity import rfc9497
@@ -244,3 +248,44 @@ async def test_a_look_up_goes_by_key(database: Database) -> None:
         )
     plan = "\n".join(row[0] for row in rows)
     assert "accounts_phone_token_key" in plan, plan
+
+
+# -- and everybody else ------------------------------------------------------------------------------------------------
+
+
+async def test_a_crowd_that_evaluates_leaves_half_of_the_time_to_others(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else runs during a batch, so between two of them others must get their turn, for as long as the batch took."""
+    oprf = NumberOprf(bytes(32))
+    batches: list[tuple[float, float]] = []
+    turns: list[float] = []
+
+    def evaluate_slowly(_: Blinded) -> Evaluation:
+        began = time.perf_counter()
+        while time.perf_counter() - began < 0.02:
+            pass
+        batches.append((began, time.perf_counter()))
+        return Evaluation([], bytes(64))
+
+    async def others() -> None:
+        while True:
+            await trio.sleep(0.002)
+            turns.append(time.perf_counter())
+
+    monkeypatch.setattr(oprf, "evaluate", evaluate_slowly)
+    discovery = Discovery(
+        services.database, oprf, services.limits, services.invites, Allowance("evaluations", 10**6, 1)
+    )
+    members = [await _member(services, number_key=None) for _ in range(3)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        async with trio.open_nursery() as crowd:
+            for member in members * 4:
+                assert member.account_id is not None
+                crowd.start_soon(discovery.evaluate_for_account, member.account_id, blinded(1))
+        nursery.cancel_scope.cancel()
+    assert len(batches) == 12
+    for (began, ended), (following, _) in pairwise(batches):
+        assert following - ended >= 0.9 * (ended - began)
+        assert any(ended < turn < following for turn in turns)
