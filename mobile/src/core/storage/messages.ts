@@ -72,15 +72,16 @@ export const MESSAGE_TABLES: readonly string[] = [
   `CREATE VIRTUAL TABLE message_text USING fts5 (text, content='message', content_rowid='seq', tokenize='unicode61 remove_diacritics 2')`,
   // What is deleted leaves the index at once, not when its pages are merged one day.
   `INSERT INTO message_text (message_text, rank) VALUES ('secure-delete', 1)`,
-  `CREATE TRIGGER message_text_insert AFTER INSERT ON message WHEN new.text IS NOT NULL BEGIN
+  // Rows without a text are in it too, as nothing: so its integrity check finds a row for each message.
+  `CREATE TRIGGER message_text_insert AFTER INSERT ON message BEGIN
      INSERT INTO message_text (rowid, text) VALUES (new.seq, new.text);
    END`,
-  `CREATE TRIGGER message_text_delete AFTER DELETE ON message WHEN old.text IS NOT NULL BEGIN
+  `CREATE TRIGGER message_text_delete AFTER DELETE ON message BEGIN
      INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', old.seq, old.text);
    END`,
   `CREATE TRIGGER message_text_update AFTER UPDATE OF text ON message WHEN old.text IS NOT new.text BEGIN
-     INSERT INTO message_text (message_text, rowid, text) SELECT 'delete', old.seq, old.text WHERE old.text IS NOT NULL;
-     INSERT INTO message_text (rowid, text) SELECT new.seq, new.text WHERE new.text IS NOT NULL;
+     INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', old.seq, old.text);
+     INSERT INTO message_text (rowid, text) VALUES (new.seq, new.text);
    END`,
 ];
 
