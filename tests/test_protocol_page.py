@@ -15,8 +15,10 @@ from quart_trio import QuartTrio
 
 from relay import errors, frames
 from relay.config import Settings
+from relay.discovery import ELEMENTS_MAX, LOOKUP_TOKENS
 from relay.errors import Ending, Refusal, RelayError
 from relay.frames import Frame, to_b64
+from relay.invites import EVALUATIONS_A_USE
 from relay.routes import openapi
 from relay.routes.account import AccountHeld, Recovering, Registered, Registering
 from relay.routes.anonymous import BundleOut, RelayInfo
@@ -280,6 +282,15 @@ def test_sizes_and_limits() -> None:
         "signal time to live": (DEFAULTS.signal_ttl_s,),
         "one-time prekeys held, each kind": (frames.PREKEYS_MAX_EACH,),
         "one-time prekeys low, each kind": (frames.PREKEYS_LOW,),
+        "blinded elements in an evaluation": (ELEMENTS_MAX,),
+        "phone tokens in a look-up": (LOOKUP_TOKENS,),
+        "evaluations of an account, at once": (DEFAULTS.evaluations_burst,),
+        "evaluations of an account, a day": (DEFAULTS.evaluations_per_day,),
+        "evaluations of an invite, each use": (EVALUATIONS_A_USE,),
+        "registrations with an invite, at once": (DEFAULTS.registrations_burst,),
+        "registrations with an invite, an hour": (DEFAULTS.registrations_per_hour,),
+        "tries to recover an account, at once": (DEFAULTS.recoveries_burst,),
+        "tries to recover an account, an hour": (DEFAULTS.recoveries_per_hour,),
         "ping every": (DEFAULTS.ping_every_s,),
         "answer within": (DEFAULTS.answer_within_s,),
         "first frame within": (DEFAULTS.first_frame_within_s,),

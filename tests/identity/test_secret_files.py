@@ -198,3 +198,6 @@ def test_a_lost_seed_of_the_oblivious_function_is_not_made_anew(tmp_path: Path) 
         load_keys(directory)
     (tmp_path / "kept").rename(directory / OPRF_SEED)
     assert load_keys(directory) == before
+    (directory / OPRF_SEED).chmod(0o640)
+    with pytest.raises(SecretFileError, match=r"oprf\.seed is open to other users"):
+        load_keys(directory)
