@@ -4,7 +4,8 @@ A call is one `Call` in a table (`CALLS` of each module here): method, path, lan
 Quart blueprint, so what the table says is what happens, and what is printed from it (OpenAPI, the test of docs/protocol.md) is true.
 
 The order of checks is fixed: lane, origin, who is asking, and only then the body, so nobody who may not ask makes the relay read and
-parse 256 KiB. Errors leave as problem documents (RFC 9457). Nothing of a request is ever logged but the table's own method and path.
+parse 256 KiB (4 ms). A recovery is the exception, since its body says who is asking. Errors leave as problem documents (RFC 9457). Nothing of
+a request is ever logged but the table's own method and path.
 """
 
 from __future__ import annotations

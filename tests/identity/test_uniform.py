@@ -124,3 +124,47 @@ async def test_a_shortcut_is_convicted(
 
     compared = await convicts(attempt, known, exists)
     assert not compared.alike, compared
+
+
+# -- looking up --------------------------------------------------------------------------------------------------------
+
+
+async def _findable(services: Services) -> list[bytes]:
+    members = [Member(phone_token=secrets.token_bytes(32), number_key=secrets.token_bytes(16)) for _ in range(10)]
+    code = (await services.invites.mint(ttl_s=3600, uses=len(members)))[0].code
+    for member in members:
+        await services.accounts.register(code, member.registration(0))
+    return [member.phone_token for member in members if member.phone_token is not None]
+
+
+def _filled_up(tokens: list[bytes]) -> list[bytes]:
+    return [*tokens, *(secrets.token_bytes(32) for _ in range(100 - len(tokens)))]
+
+
+async def test_a_look_up_takes_as_long_whatever_it_finds(services: Services) -> None:
+    """Ten of a hundred are members, or none: one statement either way."""
+    tokens = await _findable(services)
+
+    async def none() -> None:
+        assert (await services.discovery.look_up(_filled_up([]))).count(None) == 100
+
+    async def ten() -> None:
+        assert (await services.discovery.look_up(_filled_up(tokens))).count(None) == 90
+
+    compared = await compare(none, ten, pairs=PAIRS, seed=SEED)
+    assert compared.alike, compared
+
+
+async def test_a_look_up_that_fetches_what_it_found_is_convicted(services: Services) -> None:
+    tokens = await _findable(services)
+
+    async def look_up(asked: list[bytes]) -> None:
+        for account_id in await services.discovery.look_up(asked):
+            if account_id is not None:
+                await services.accounts.identity_key(account_id)
+                return
+
+    compared = await compare(
+        lambda: look_up(_filled_up([])), lambda: look_up(_filled_up(tokens)), pairs=PAIRS // 4, seed=SEED
+    )
+    assert not compared.alike, compared
