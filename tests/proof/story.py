@@ -136,6 +136,21 @@ class Week:
             return
         seeing.until(f"{reader} sees {writer} type", lambda: seeing.call("conversation", peer)["typing"])
 
+    def phone_call(self) -> None:
+        """Bob calls Alice: offer, answer, candidates and hang-up, sealed, over the lane of signals. Their media go directly."""
+        bob, alice = self.phones["Bob"], self.phones["Alice"]
+        for phone in (bob, alice):
+            phone.call("changeSettings", {"directCalls": True})
+        call = bob.call("startCall", self.accounts["Alice"])["id"]
+        state = lambda phone: (phone.call("call") or {}).get("state")  # noqa: E731
+        alice.until("it rings", lambda: state(alice) == "ringing")
+        self.look("Alice's phone rings")
+        alice.call("answerCall", call)
+        bob.until("they hear each other", lambda: state(bob) == "connected")
+        bob.call("endCall", call)
+        alice.until("it is over", lambda: state(alice) in ("ended", None))
+        self.look("Bob has called Alice")
+
     def block(self) -> None:
         """Bob shuts Alice out: his access key changes at the relay. Later he lets her in again, and tells her the new one."""
         bob, alice = self.phones["Bob"], self.accounts["Alice"]
@@ -167,14 +182,8 @@ class Week:
         self.look("Alice has written under her new identity")
 
     def leave(self) -> None:
-        """Bob goes, with everything. The call is made for him, as his app makes it."""
-        headers = {"Authorization": self._login("Bob")}
-        request = urllib.request.Request(self._recorders["Bob"].url + "/v1/account", None, headers, method="DELETE")
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            if answer.status != 204:
-                raise PhoneFailed("not_deleted", str(answer.status))
-        ended = lambda: self.phones["Bob"].call("connection")["state"] == "revoked"  # noqa: E731
-        self.phones["Bob"].until("his session hears of it", ended)
+        """Bob goes, with everything."""
+        self.phones["Bob"].call("deleteAccount")
         self.look("Bob has deleted his account")
 
     def _access_hash(self, who: str) -> str:
@@ -299,6 +308,7 @@ def tell(told: Week, say: Callable[[str], None] = lambda _text: None) -> None:
         ("Alice writes to Bob, who is away", lambda: told.write_by_number("is this the Bob of the climbing hall?")),
         ("they talk, and see each other type", lambda: told.talk(2)),
         ("logins are tried on the anonymous lane", told.try_logins_on_the_anonymous_lane),
+        ("Bob calls Alice", told.phone_call),
         ("Bob blocks Alice, and lets her in again", told.block),
         ("Alice loses her phone and comes back by her recovery code", told.recover),
         ("Bob deletes his account", told.leave),

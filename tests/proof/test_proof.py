@@ -10,6 +10,7 @@ import pytest
 from tests.proof.judge import judge
 from tests.proof.phone import Phone
 from tests.proof.story import Week, tell, week
+from tests.proof.wire import requests_of
 
 
 @pytest.mark.timeout(300)
@@ -18,6 +19,23 @@ def test_a_week_of_two_peoples_life_leaves_the_relay_ignorant() -> None:
         tell(told)
         evidence = told.evidence()
     assert judge(evidence) == []
+    requests = [request for connection in evidence.connections for request in requests_of(connection)]
+    assert {f"{request.method} {request.path}" for request in requests} >= {
+        "POST /v1/accounts",
+        "POST /v1/accounts/recover",
+        "POST /v1/discovery/evaluate",
+        "POST /v1/discovery/lookup",
+        "PUT /v1/account/access",
+        "GET /v1/sender-certificate",
+        "GET /v1/mailbox",
+        "GET /v1/post",
+        "DELETE /v1/account",
+    }
+    sent = [frame["type"] for request in requests for frame in request.frames]
+    assert sent.count("post") > 5
+    assert sent.count("signal") > 5  # typing, and a call
+    assert len(evidence.dumps) > 8
+    assert any("pg_wal" in name for name in evidence.files)
 
 
 @pytest.mark.timeout(180)

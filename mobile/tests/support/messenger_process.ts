@@ -12,6 +12,7 @@ import type { Messenger } from '../../src/core/messenger.ts';
 import { openDatabase } from '../../src/node/database.ts';
 import { systemClock, systemRandom } from '../../src/node/machine.ts';
 import { anonymousLane, identifiedLane, Lane } from '../../src/node/network.ts';
+import { NodePeerConnections } from '../../src/node/peer_connections.ts';
 import { NodeSignalEngine } from '../../src/node/signal_engine.ts';
 
 const [directory = '.'] = process.argv.slice(2);
@@ -26,6 +27,8 @@ const app = await openApp({
   anonymous: anonymousLane(lanes[1]),
   preKeys: Number(process.env['SOTTOVOCE_PREKEYS'] ?? 5),
   spreadS: 1,
+  // Real WebRTC and a silent room.
+  calls: { peers: new NodePeerConnections({ microphone: () => () => undefined, speaker: () => () => undefined }), ringer: { ring: () => undefined, stop: () => undefined } },
   discovery: { lookUpDelayMs: { least: 0, most: 50 } },
 });
 
