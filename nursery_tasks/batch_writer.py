@@ -104,6 +104,11 @@ class PostWriter:
         self._committing = False
         self._idle = _Bell()
 
+    @property
+    def waiting(self) -> int:
+        """Posts that wait for the next batch."""
+        return len(self._queue.waiting)
+
     def submit(self, posting: Posting, poster: Poster) -> None:
         if self._draining:
             poster.answered([(posting, Refusal.UNAVAILABLE)])

@@ -20,6 +20,7 @@ from relay.errors import DatabaseUnavailable, SchemaMismatch
 from relay.frames import MAX_INBOUND_BYTES
 from relay.routes.http import prepare_app
 from relay.routes.join import join_routes
+from relay.routes.metrics import metrics_routes
 from relay.routes.sockets import socket_routes
 from relay.routes.table import http_blueprints
 from relay.runtime import Runtime
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> RelayApp:
         app.register_blueprint(blueprint)
     app.register_blueprint(socket_routes(runtime.services, runtime.sessions))
     app.register_blueprint(join_routes(settings.apk_file))
+    app.register_blueprint(metrics_routes(runtime.metrics_token, runtime.metrics_text))
 
     @app.before_serving
     async def start() -> None:

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "restore": "Bring a backup back, or look whether it could be.",
     "rotate": "Replace a secret, after saying what it costs.",
     "stats": "Show accounts, waiting mail, invites and space, in numbers.",
+    "top": "Watch the relay at work: sessions, posts, commits, lag. Ctrl-C ends it.",
     "turn-check": "Try the TURN server as two phones would, and say what is wrong.",
     "turn-config": "Print a hardened coturn configuration with this relay's secret in it.",
 }

@@ -18,6 +18,7 @@ import trio
 
 from nursery_tasks import wakeup_listener as topics
 from nursery_tasks.batch_writer import AckWriter, PostWriter
+from nursery_tasks.lag_probe import LAG, LagProbe
 from nursery_tasks.notifier import Notifier
 from nursery_tasks.push_sender import PushSender
 from nursery_tasks.session import MailboxServices, PostServices, Timing
@@ -29,13 +30,15 @@ from relay.errors import Unavailable
 from relay.held_connection import HeldConnection
 from relay.limits import Gcra, RecipientRates
 from relay.mailbox import PostgresMailbox
+from relay.metrics import Exchange, MeasuredPush, MeasuredStore, Metrics
 from relay.outbound import Outbound
 from relay.partitions import SteadyClock, keep_partitions
 from relay.push import Push, SubscriptionBox
 from relay.queries import mailbox as queries
+from relay.queries import operations as operations_sql
 from relay.records import Posting, Ringing, Waiting
 from relay.routes.sockets import SessionServices
-from relay.secret_files import load_keys, load_push_keys, load_turn_secret
+from relay.secret_files import load_keys, load_metrics_token, load_push_keys, load_turn_secret
 from relay.services import Services, identity_services, open_configured_database
 from relay.signals import PostgresSignals
 from relay.switchboard import Switchboard
@@ -59,6 +62,10 @@ class PostgresNotifications:
     async def notify(self, topic: str, account_ids: Sequence[UUID]) -> None:
         await self._held.execute(queries.NOTIFY, topic, ",".join(map(str, account_ids)))
 
+    async def say(self, topic: str, payload: str) -> None:
+        """What is about no account."""
+        await self._held.execute(queries.NOTIFY, topic, payload)
+
 
 class Runtime:
     """The relay of one worker process. `services` and `sessions` answer while it runs."""
@@ -70,6 +77,20 @@ class Runtime:
         self._stopped = trio.Event()
         self._services: Services | None = None
         self._sessions: SessionServices | None = None
+        self._observed: tuple[str, Exchange] | None = None
+
+    def metrics_token(self) -> str:
+        """What a scraper must show. Raises `Unavailable` as `services` does."""
+        return self._observation()[0]
+
+    async def metrics_text(self) -> bytes:
+        """The numbers of all workers here. Raises `Unavailable` as `services` does."""
+        return await self._observation()[1].everybody()
+
+    def _observation(self) -> tuple[str, Exchange]:
+        if self._observed is None:
+            raise Unavailable(retry_after_s=1)
+        return self._observed
 
     def services(self) -> Services:
         """Raises `Unavailable` before `run` has started and after it ended."""
@@ -109,7 +130,7 @@ class Runtime:
                     nursery.cancel_scope.cancel()
                 self._services = self._sessions = None
         finally:
-            self._services = self._sessions = None
+            self._services = self._sessions = self._observed = None
             self._stopped.set()
 
     async def _drain_when_told(self, drain: _Drain) -> None:
@@ -124,10 +145,13 @@ class Runtime:
         keep = partial(_keep_partitions, database, settings.envelope_ttl_s, SteadyClock())
         await keep()
 
-        notifier = Notifier(PostgresNotifications(notifying))
+        notifications = PostgresNotifications(notifying)
+        notifier = Notifier(notifications)
+        metrics = Metrics()
+        lag = LagProbe(partial(notifications.say, LAG), metrics.notified)
 
         push = _push(settings, database)
-        push_sender = PushSender(push) if push is not None else None
+        push_sender = PushSender(MeasuredPush(push, metrics)) if push is not None else None
 
         def knock_for(account_id: UUID) -> None:
             if push_sender is not None:
@@ -164,13 +188,19 @@ class Runtime:
             notifier.tell(topics.SESSIONS, account_id)
 
         def lane(store: PostgresMailbox | PostgresSignals, stored: Callable[[Posting], None], topic: str) -> PostWriter:
+            name = "mail" if topic == topics.MAIL else "signals"
             return PostWriter(
-                store, self._rates(), stored, partial(notifier.tell, topic), something_to_tell,
+                MeasuredStore(store, name, metrics), self._rates(), stored, partial(notifier.tell, topic), something_to_tell,
                 batch_items=settings.batch_posts, waiting_items=settings.waiting_posts,
             )  # fmt: skip
 
         mail_writer = lane(mailbox, mail_stored, topics.MAIL)
         signal_writer = lane(signals, signal_stored, topics.SIGNALS)
+        metrics.watch("waiting", "mail", lambda: mail_writer.waiting)
+        metrics.watch("waiting", "signals", lambda: signal_writer.waiting)
+        metrics.watch("sessions", "mailbox", lambda: switchboard.mailbox_sessions)
+        metrics.watch("sessions", "post", lambda: switchboard.post_sessions)
+        exchange = Exchange(settings.var_directory / "metrics", metrics)
         mail_acks, signal_acks = AckWriter(mailbox), AckWriter(signals)
         keys = load_keys(settings.secrets_directory)
         self._services = replace(
@@ -196,6 +226,15 @@ class Runtime:
             settings.max_sessions,
         )
 
+        def notified(topic: str, payload: str) -> None:
+            if topic == LAG:
+                lag.heard(payload)
+            else:
+                wakeups.notified(topic, payload)
+
+        async def count_mail() -> None:
+            metrics.mail_waits(await database.fetchval(operations_sql.ABOUT_WAITING))
+
         async def drain() -> None:
             with trio.move_on_after(COMMIT_GRACE_S):
                 async with trio.open_nursery() as nursery:
@@ -213,13 +252,17 @@ class Runtime:
                 wakeups.check_epochs,
             ):
                 await nursery.start(run)
-            await nursery.start(database.listen, topics.TOPICS, wakeups.notified, wakeups.gap)
+            await nursery.start(database.listen, (*topics.TOPICS, LAG), notified, wakeups.gap)
+            await nursery.start(lag.run)
+            await nursery.start(exchange.run)
+            self._observed = (load_metrics_token(settings.secrets_directory), exchange)
             chores = (
                 signals.sweep,
                 self._services.invites.forget_expired,
                 self._services.accounts.sweep_ended,
                 self._services.limits.forget_full,
                 self._services.recovery.forget_tries,
+                count_mail,
                 keep,
             )
             if push_sender is not None:

@@ -53,6 +53,16 @@ class Switchboard:
         """Open sessions of both kinds."""
         return len(self._mailboxes) + len(self._posts)
 
+    @property
+    def mailbox_sessions(self) -> int:
+        """Open mailbox sessions."""
+        return len(self._mailboxes)
+
+    @property
+    def post_sessions(self) -> int:
+        """Open post sessions."""
+        return len(self._posts)
+
     @contextmanager
     def mailbox(self, account_id: UUID, live: _LiveMailbox) -> Iterator[None]:
         """Registers a mailbox session while the block runs. Of two sessions of one account the older epoch is superseded."""

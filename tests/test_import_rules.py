@@ -48,7 +48,14 @@ RULES: tuple[Only | Reserved, ...] = (
     Only("nursery_tasks/*", ("trio", "relay.frames", "relay.errors", "relay.records", "nursery_tasks")),
     Reserved(
         ("nursery_tasks",),
-        ("nursery_tasks/*", "relay/app.py", "relay/runtime.py", "relay/routes/*", "relay/commands/*"),
+        (
+            "nursery_tasks/*",
+            "relay/app.py",
+            "relay/runtime.py",
+            "relay/metrics.py",
+            "relay/routes/*",
+            "relay/commands/*",
+        ),
     ),
     # One door to PostgreSQL.
     Reserved(DRIVER, ("relay/database.py",)),

@@ -26,6 +26,13 @@ SELECT count(*) AS invites, coalesce(sum(uses_left), 0)::bigint AS registrations
 FROM invites WHERE uses_left > 0 AND expires_at > to_timestamp($1::double precision)
 """
 
+# About: PostgreSQL's running count of live rows, which costs nothing to ask for.
+ABOUT_WAITING: Final = """
+SELECT coalesce(sum(s.n_live_tup), 0)::bigint
+FROM pg_inherits AS i JOIN pg_stat_user_tables AS s ON s.relid = i.inhrelid
+WHERE i.inhparent = 'envelopes'::regclass
+"""
+
 DATABASE_BYTES: Final = "SELECT pg_database_size(current_database())"
 
 DATABASE_VERSION: Final = "SELECT current_setting('server_version_num')::int"
