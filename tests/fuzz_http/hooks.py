@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import schemathesis
+from schemathesis.generation import GenerationMode
 
 _KNOWN: dict[str, Any] = json.loads(Path(os.environ["FUZZ_LOGINS"]).read_text())
 _CHANCE = random.Random(_KNOWN["seed"])
@@ -25,18 +26,27 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     member = _CHANCE.choice(_KNOWN["members"])
     path, method = case.operation.path, case.operation.method.upper()
     headers = case.headers if case.headers is not None else {}
+    # What is meant to be wrong stays wrong.
+    is_good = case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE
     if path == "/v1/accounts":
         headers["Authorization"] = f"Invite {_CHANCE.choice(_KNOWN['invites'])}"
+        if is_good and _KNOWN["registrations"] and _CHANCE.random() < 0.3:  # no chance finds a signature
+            headers["Authorization"], case.body = _KNOWN["registrations"].pop()
+    elif path == "/v1/accounts/recover":
+        if is_good and _KNOWN["recoveries"] and _CHANCE.random() < 0.3:
+            case.body = _KNOWN["recoveries"].pop()
     elif path == "/v1/account" and method == "DELETE":
         if _KNOWN["leavers"] and _CHANCE.random() < 0.1:
             headers["Authorization"] = _KNOWN["leavers"].pop()
-    elif path.endswith("/take"):
+    elif path.endswith("/take") and is_good:
         # Of somebody else than those whose access keys are changed meanwhile.
         headers["Access-Key"] = _KNOWN["taken"]["access_key"]
         case.path_parameters = {**(case.path_parameters or {}), "account_id": _KNOWN["taken"]["account_id"]}
     elif case.operation.definition.raw.get("security"):
         headers["Authorization"] = member["bearer"]
-        if path.endswith("/evaluate") and _CHANCE.random() < 0.3:  # no chance finds the encoding of an element
+        if (
+            path.endswith("/evaluate") and is_good and _CHANCE.random() < 0.3
+        ):  # no chance finds the encoding of an element
             case.body = {"elements": _KNOWN["elements"][: _CHANCE.randint(1, len(_KNOWN["elements"]))]}
     case.headers = headers
 

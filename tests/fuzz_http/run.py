@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -19,8 +20,9 @@ from urllib.parse import parse_qs, urlsplit
 import trio
 
 from relay.frames import to_b64
+from relay.xeddsa_signatures import make_private_key
 from tests.identity import rfc9497
-from tests.live.app import App
+from tests.live.app import App, call, registration
 from tests.live.relay_process import ROOT, RelayProcess, running_relay
 from tests.postgres.server import temporary_directory
 
@@ -37,11 +39,12 @@ CHECKS = (
 )
 """Not among them: acceptance of whatever fits the schemas, since they cannot say that a signature must verify; and what the checks
 about logins find, since tests/fuzz_http/hooks.py shows logins where schemathesis thinks there is none."""
-_MEMBERS, _LEAVERS, _INVITES = 4, 5, 20
+_MEMBERS, _LEAVERS, _INVITES, _GOOD_BODIES = 4, 5, 40, 10
 
 
 async def _logins(relay: RelayProcess, seed: int) -> dict[str, object]:
     links = relay.invite(_MEMBERS + _LEAVERS + _INVITES)
+    registrations, recoveries = await _good_bodies(relay, [links.pop() for _ in range(2 * _GOOD_BODIES)])
     apps = [await App.join(relay.url, links.pop()) for _ in range(_MEMBERS + _LEAVERS)]
     taken, *members = [
         {"account_id": app.account_id, "access_key": to_b64(app.contact_key), "bearer": app.bearer["Authorization"]}
@@ -53,9 +56,29 @@ async def _logins(relay: RelayProcess, seed: int) -> dict[str, object]:
         "taken": taken,
         "members": members,
         "elements": elements,
+        "registrations": registrations,
+        "recoveries": recoveries,
         "leavers": [app.bearer["Authorization"] for app in apps[_MEMBERS:]],
         "invites": [parse_qs(urlsplit(link).fragment)["c"][0] for link in links],
     }
+
+
+async def _good_bodies(relay: RelayProcess, links: list[str]) -> tuple[list[object], list[object]]:
+    """Registrations, with the header for each, and recoveries of members who are there for that alone."""
+    codes = [parse_qs(urlsplit(link).fragment)["c"][0] for link in links]
+    bodies = [registration(make_private_key(), os.urandom(32), os.urandom(16), one_time=1) for _ in range(len(codes))]
+    registrations: list[object] = []
+    recoveries: list[object] = []
+    for n, (code, body) in enumerate(zip(codes, bodies, strict=True)):
+        if n % 2:
+            registrations.append((f"Invite {code}", body))
+            continue
+        recovery_code = os.urandom(32)
+        body["recovery_hash"] = to_b64(sha256(recovery_code).digest())
+        answer = await call(relay.url, "POST", "/v1/accounts", body, {"Authorization": f"Invite {code}"})
+        named = {"account_id": answer.json()["account_id"], "recovery_code": to_b64(recovery_code)}
+        recoveries.append(registration(make_private_key(), os.urandom(32), os.urandom(16), one_time=1) | named)
+    return registrations, recoveries
 
 
 class Found(NamedTuple):
@@ -114,8 +137,8 @@ def main() -> None:
         found = fuzz(
             directory, examples=options.examples, seed=options.seed, phases="examples,coverage,fuzzing,stateful"
         )
-    for (call, status), count in sorted(found.answers.items()):
-        sys.stdout.write(f"{count:7} {status} {call}\n")
+    for (asked, status), count in sorted(found.answers.items()):
+        sys.stdout.write(f"{count:7} {status} {asked}\n")
     sys.stdout.write(found.wrong or "No 500, and no answer that is not documented.\n")
     raise SystemExit(bool(found.wrong))
 
