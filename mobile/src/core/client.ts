@@ -284,7 +284,10 @@ export class Client {
       time,
       clock,
       random,
-      onEvent: (sending) => this.#tell({ kind: 'sending', sending }),
+      onEvent: (sending) => {
+        this.lookAtWhatIsDue(); // the time of one that disappears runs from now
+        this.#tell({ kind: 'sending', sending });
+      },
       onTrouble: (what) => this.#tell({ kind: 'trouble', what }),
     });
     const probe = new Probe({

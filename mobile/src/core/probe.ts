@@ -42,6 +42,8 @@ const TO_THE_S = 60;
 export class Probe {
   readonly #deps: ProbeDeps;
   readonly #waiting = new Map<string, () => void>();
+  /** Ends what a probe under way is waiting for. */
+  #giveUp: () => void = () => undefined;
   #running: Promise<void> | null = null;
   #started = false;
   #noted = 0;
@@ -63,6 +65,7 @@ export class Probe {
   async stop(): Promise<void> {
     this.#started = false;
     this.#cancel();
+    this.#giveUp();
     await this.#running?.catch(() => undefined);
   }
 
@@ -94,7 +97,7 @@ export class Probe {
       const now = time.nowS();
       await this.#note({ deliveredAt: now, probedAt: now, probeFailed: false });
     } catch (error) {
-      await this.#note({ probedAt: time.nowS(), probeFailed: true });
+      if (this.#started) await this.#note({ probedAt: time.nowS(), probeFailed: true }); // else it was ended, and says nothing
       throw error;
     } finally {
       void this.#schedule();
@@ -122,6 +125,10 @@ export class Probe {
     const { id: envelope, body } = await encryptor.seal(account.accountId, encrypted);
     const back = this.#comesBack(id);
     const connection = new PostConnection(post);
+    this.#giveUp = () => {
+      back.giveUp();
+      connection.close();
+    };
     try {
       const [answer] = await connection.post([{ id: envelope, to: account.accountId, access: contactAccessKey, body }]);
       if (answer?.kind !== 'posted') {
@@ -134,7 +141,7 @@ export class Probe {
     }
   }
 
-  #comesBack(id: string): { readonly done: Promise<boolean>; forget(): void } {
+  #comesBack(id: string): { readonly done: Promise<boolean>; giveUp(): void; forget(): void } {
     let settle: (came: boolean) => void = () => undefined;
     const done = new Promise<boolean>((resolve) => {
       settle = resolve;
@@ -143,6 +150,7 @@ export class Probe {
     this.#waiting.set(id, () => settle(true));
     return {
       done,
+      giveUp: () => settle(false),
       forget: () => {
         cancel();
         this.#waiting.delete(id);
