@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 
 import { relayContract } from './relay/contract.ts';
 import { FakeRelay } from './relay/fake_relay.ts';
+import { numbersContract } from './relay/numbers_contract.ts';
 
 let relay: FakeRelay;
 
@@ -11,4 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => relay.stop());
 
-relayContract('fake relay', () => ({ url: relay.url, invite: async () => relay.invite() }));
+const underTest = () => ({ url: relay.url, invite: async () => relay.invite() });
+
+relayContract('fake relay', underTest);
+numbersContract('fake relay', underTest);

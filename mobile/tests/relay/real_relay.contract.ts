@@ -2,6 +2,7 @@
 import { afterAll, beforeAll } from 'vitest';
 
 import { relayContract } from './contract.ts';
+import { numbersContract } from './numbers_contract.ts';
 import { startRealRelay } from './real_relay.ts';
 import type { RealRelay } from './real_relay.ts';
 
@@ -13,7 +14,10 @@ beforeAll(async () => {
 
 afterAll(() => relay?.stop());
 
-relayContract('real relay', () => {
+const underTest = (): RealRelay => {
   if (!relay) throw new Error('the relay is not up');
   return relay;
-});
+};
+
+relayContract('real relay', underTest);
+numbersContract('real relay', underTest);
