@@ -123,6 +123,7 @@ export class Probe {
     const message = await engine.encrypt({ ...nobody, ...begun }, plaintext, time.nowMs());
     const encrypted = { messageType: message.type, ciphertext: message.body, peerIdentity: account.identityKey };
     const { id: envelope, body } = await encryptor.seal(account.accountId, encrypted);
+    if (!this.#started) throw new SottovoceError('probe_lost', 'the app was stopped meanwhile');
     const back = this.#comesBack(id);
     const connection = new PostConnection(post);
     this.#giveUp = () => {
