@@ -1,141 +1,166 @@
+/** Stays connected, prints what happens, and does what lines on standard input say. */
 import { createInterface } from 'node:readline';
 
-import { shownName } from '../core/client.ts';
-import type { Client, ClientEvent } from '../core/client.ts';
+import { errorText, idOf, parseRequest, resultText } from '../bridge/protocol.ts';
 import { SottovoceError } from '../core/errors.ts';
+import type { Change, ConnectionView, Messenger } from '../core/messenger.ts';
 import { Reader } from '../core/wire/reader.ts';
-import { explain, seconds } from './commands.ts';
-import type { Invocation } from './commands.ts';
-import { messageLine, messageObject } from './output.ts';
+import { COMMON, EXIT, find, TIMEOUT, timeoutMs } from './command.ts';
+import type { Command, Invocation } from './command.ts';
+import { Follower } from './follower.ts';
+import { within } from './open.ts';
+import type { Opened } from './open.ts';
+import { contactLine, contactObject } from './output.ts';
 import type { Output } from './output.ts';
-import { openClient } from './runtime.ts';
-import { EXIT } from './usage.ts';
 
-/** Prints what arrives until it is stopped; see the help of `watch` for the commands on standard input. */
-export async function watch({ data, flags, out }: Invocation): Promise<number> {
-  const untilDrained = flags['exit-when-drained'] === true;
-  const timeoutMs = seconds(flags['timeout']);
+export const WATCH: Command = {
+  args: '',
+  count: 0,
+  summary: 'stay connected, print what arrives',
+  details:
+    'Commands on standard input, one JSON object a line:\n' +
+    '  {"send": {"to": "Bob", "text": "hello"}, "ref": 1}     answered by {"event": "queued"}, later "sent", "delivered", "read"\n' +
+    '  {"add": {"link": "sottovoce:contact#..."}}             answered by {"event": "added"}\n' +
+    '  {"id": 7, "method": "block", "params": ["<account>"]}  any method of Messenger (src/core/messenger.ts), answered by its result\n' +
+    '  {"stop": true}\n' +
+    'An optional "ref" comes back in the answers. The end of standard input does not end watching.',
+  flags: {
+    ...COMMON,
+    'exit-when-drained': { value: null, help: 'end when everything that waited has been received and everything queued has left' },
+    timeout: TIMEOUT,
+  },
+  run: (invocation) => within(invocation, { create: false, exclusive: true }, (opened) => watch(opened, invocation)),
+};
+
+async function watch(opened: Opened, { flags, out }: Invocation): Promise<number> {
+  const { messenger } = opened;
   let end: (code: number) => void = () => undefined;
   const ended = new Promise<number>((resolve) => {
     end = resolve;
   });
-  let drained = false;
-  const refs = new Map<string, unknown>();
-  const endIfDone = async (client: Client): Promise<void> => {
-    if (untilDrained && drained && (await client.store.outbox.peers()).length === 0) end(EXIT.ok);
+  const untilDrained = flags['exit-when-drained'] === true;
+  const follower = await Follower.begin(messenger, out);
+  const connections = new Connections(out, end);
+  const told = (change: Change): void => {
+    if (change.topic === 'message' || change.topic === 'conversation') follower.look(change.peer);
+    else if (change.topic === 'contacts') follower.lookAtContacts();
+    else if (change.topic === 'trouble') out.result(`trouble: ${change.code}`, { event: 'trouble', code: change.code });
+    if (change.topic === 'connection') connections.look(messenger);
+    if (untilDrained && connections.drained) void done();
   };
-
-  const { client, close } = await openClient(data, { create: false, exclusive: true }, (event) => {
-    print(event, out, refs);
-    if (event.kind === 'connection') {
-      if (event.connection.kind === 'drained') drained = true;
-      if (event.connection.kind === 'stopped') {
-        const { reason } = event.connection;
-        end(reason === 'superseded' ? EXIT.superseded : reason === 'protocol' ? EXIT.failed : EXIT.revoked);
-      }
-    }
-    if (event.kind === 'sending' || event.kind === 'connection') void endIfDone(client).catch(() => undefined);
-  });
+  const done = async (): Promise<void> => {
+    if (!(await opened.idle())) return;
+    await follower.settled();
+    end(EXIT.ok);
+  };
+  const unsubscribe = messenger.subscribe(told);
+  connections.onDrained = () => {
+    if (untilDrained) void done();
+  };
   const stop = (): void => end(EXIT.ok);
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
-  const timer = timeoutMs === null ? undefined : setTimeout(() => end(EXIT.unreachable), timeoutMs);
+  const limit = timeoutMs(flags);
+  if (limit !== null) opened.later(limit, () => end(EXIT.unreachable));
   // Commands one after the other, so that texts leave in the order of their lines.
   let commands = Promise.resolve();
   const input = createInterface({ input: process.stdin });
   input.on('line', (line) => {
-    commands = commands.then(() => command(client, line, out, refs, stop));
+    commands = commands.then(() => command(messenger, line, out, follower, stop));
   });
   try {
-    await client.start({ receive: true });
-    return await ended;
+    await messenger.start();
+    const code = await ended;
+    await follower.settled();
+    return code;
   } finally {
-    clearTimeout(timer);
+    unsubscribe();
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
     input.close();
     process.stdin.destroy();
     await commands;
-    await close();
   }
 }
 
-function print(event: ClientEvent, out: Output, refs: Map<string, unknown>): void {
-  switch (event.kind) {
-    case 'message':
-      out.result(messageLine(event.message, event.name ?? event.peer), { event: 'message', ...messageObject(event.message, event.name) });
-      return;
-    case 'undecryptable':
-      out.result(`a message from ${event.peer ?? 'an unknown sender'} could not be decrypted (${event.reason})`, {
-        event: 'undecryptable',
-        account: event.peer,
-        reason: event.reason,
-      });
-      return;
-    case 'sending': {
-      const { contentId, contentKind, peer, state, reason } = event.sending;
-      if (contentKind !== 'text') return;
-      const ref = refs.get(contentId);
-      refs.delete(contentId);
-      out.result(state === 'sent' ? `sent to ${peer}` : `${state} to ${peer}: ${explain(reason ?? '')}`, {
-        event: state,
-        id: contentId,
-        account: peer,
-        reason,
-        ...(ref !== undefined && { ref }),
-      });
-      return;
-    }
-    case 'connection': {
-      const { connection } = event;
-      if (connection.kind === 'connecting') return;
-      const words = {
-        live: 'connected',
-        drained: 'everything that waited has arrived',
-        reconnecting: 'connection lost, trying again soon',
-        stopped: 'stopped',
-        prekeys_low: 'topping up prekeys',
-        mailbox_was_full: 'the mailbox was full: some senders had to wait',
-        trouble: 'trouble',
-      } as const;
-      const detail = connection.kind === 'stopped' ? `: ${stopWords[connection.reason]}` : connection.kind === 'trouble' ? `: ${connection.what}` : '';
-      out.result(`-- ${words[connection.kind]}${detail}`, { event: connection.kind, ...('reason' in connection && { reason: connection.reason }) });
-      return;
-    }
-    case 'trouble':
-      out.remark(event.what);
-      return;
-    default: // told to screens
-  }
-}
-
-const stopWords = {
-  superseded: 'this account connected from somewhere else; start watch again to take over',
+const STOPPED = {
+  elsewhere: 'this account connected from somewhere else; start watch again to take over',
   revoked: 'the account is gone from the relay',
-  unauthorized: 'the relay does not know this account',
-  protocol: 'the relay speaks another version of the protocol',
 } as const;
 
+/** Prints how the connection changes, one step at a time. */
+class Connections {
+  drained = false;
+  onDrained: () => void = () => undefined;
+  readonly #out: Output;
+  readonly #end: (code: number) => void;
+  #state: ConnectionView['state'] = 'off';
+  #looking = Promise.resolve();
+
+  constructor(out: Output, end: (code: number) => void) {
+    this.#out = out;
+    this.#end = end;
+  }
+
+  look(messenger: Messenger): void {
+    this.#looking = this.#looking.then(async () => this.#tell(await messenger.connection())).catch(() => undefined);
+  }
+
+  #tell({ state, caughtUp }: ConnectionView): void {
+    const changed = state !== this.#state;
+    this.#state = state;
+    if (changed && state === 'online') this.#out.result('-- connected', { event: 'live' });
+    if (changed && state === 'waiting') this.#out.result('-- connection lost, trying again soon', { event: 'reconnecting' });
+    if (changed && (state === 'elsewhere' || state === 'revoked')) {
+      this.#out.result(`-- stopped: ${STOPPED[state]}`, { event: 'stopped', reason: state === 'elsewhere' ? 'superseded' : 'revoked' });
+      this.#end(state === 'elsewhere' ? EXIT.superseded : EXIT.revoked);
+    }
+    const drained = state === 'online' && caughtUp;
+    if (drained && !this.drained) {
+      this.#out.result('-- everything that waited has arrived', { event: 'drained' });
+      this.drained = true;
+      this.onDrained();
+    } else if (!drained && changed) this.drained = false;
+  }
+}
+
 /** One line of standard input. Its own mistakes are answered, and end nothing. */
-async function command(client: Client, line: string, out: Output, refs: Map<string, unknown>, stop: () => void): Promise<void> {
+async function command(messenger: Messenger, line: string, out: Output, follower: Follower, stop: () => void): Promise<void> {
   if (line.trim() === '') return;
   let ref: unknown;
   try {
-    ref = (JSON.parse(line) as { ref?: unknown } | null)?.ref;
+    const parsed = JSON.parse(line) as { ref?: unknown; method?: unknown } | null;
+    ref = parsed?.ref;
+    if (parsed?.method !== undefined) return await request(messenger, line, out);
     const object = Reader.fromJson(line, 'command');
     if (object.has('send')) {
-      const { to, text } = { to: object.object('send').text('to'), text: object.object('send').text('text') };
-      const id = await client.send(to, text);
-      if (ref !== undefined) refs.set(id, ref);
+      const send = object.object('send');
+      const { peer } = await find(messenger, send.text('to'));
+      const id = await messenger.send(peer, { text: send.text('text'), quotes: send.has('quotes') ? send.text('quotes') : null });
+      if (ref !== undefined) follower.refers(id, ref);
       out.result('queued', { event: 'queued', id, ...(ref !== undefined && { ref }) });
+      follower.look(peer);
     } else if (object.has('add')) {
-      const contact = await client.addContact(object.object('add').text('link'));
-      out.result(`added ${shownName(contact) ?? contact.account}`, { event: 'added', account: contact.account, name: shownName(contact), ...(ref !== undefined && { ref }) });
+      const contact = await messenger.addByCard(object.object('add').text('link'), false);
+      out.result(`added ${contactLine(contact)}`, { event: 'added', ...contactObject(contact), ...(ref !== undefined && { ref }) });
     } else if (object.has('stop')) stop();
-    else throw new SottovoceError('usage', 'a command is {"send": …}, {"add": …} or {"stop": true}');
+    else throw new SottovoceError('usage', 'a command is {"send": …}, {"add": …}, {"method": …} or {"stop": true}');
   } catch (error) {
     const code = error instanceof SottovoceError ? error.code : 'usage';
     const message = error instanceof SottovoceError ? error.message : 'a command is one JSON object a line';
     out.result(`error: ${message}`, { event: 'error', code, message, ...(ref !== undefined && { ref }) });
+  }
+}
+
+/** As the bridge does it, over standard input and output. */
+async function request(messenger: Messenger, line: string, out: Output): Promise<void> {
+  const print = (text: string): void => out.result(text, JSON.parse(text) as Record<string, unknown>);
+  try {
+    const { id, method, params } = parseRequest(line);
+    const call = messenger[method] as (...params: readonly unknown[]) => Promise<unknown>;
+    print(resultText(id, await call.apply(messenger, [...params])));
+  } catch (error) {
+    if (error instanceof SottovoceError) print(errorText(idOf(line), error.code, error.message));
+    else print(errorText(idOf(line), 'failed', 'something went wrong in the core'));
   }
 }

@@ -175,12 +175,18 @@ export class PeopleActions implements PeoplePart {
 
   /** Goes on with what `block` planned. Called at every connection; what fails waits for the next one. */
   finishAccessChange(): void {
-    this.#finishing ??= this.#core.client
-      .finishAccessChange()
+    this.#finishing ??= this.#finish()
       .catch(() => undefined) // the relay was away or busy: it stays planned
       .finally(() => {
         this.#finishing = null;
       });
+  }
+
+  async #finish(): Promise<void> {
+    const { client, changed } = this.#core;
+    if (!(await client.discovery.accessChange())) return;
+    await client.finishAccessChange();
+    changed({ topic: 'account' }); // the card is another one now
   }
 
   /** For an orderly end: nothing goes on by itself after this. */

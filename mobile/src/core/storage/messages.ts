@@ -123,12 +123,13 @@ export class MessageArea extends Area {
       : this.rows(asMessage, 'SELECT * FROM message WHERE peer = :peer ORDER BY seq', { peer });
   }
 
-  async counts(): Promise<{ readonly received: number; readonly sent: number; readonly waiting: number; readonly blocked: number; readonly undecryptable: number }> {
+  async counts(): Promise<{ readonly received: number; readonly sent: number; readonly waiting: number; readonly blocked: number; readonly undecryptable: number; readonly unattributed: number }> {
     const sql = `SELECT count(*) FILTER (WHERE direction = 'in' AND kind = 'text') AS received,
                         count(*) FILTER (WHERE state IN ('sent', 'delivered', 'read')) AS sent,
                         count(*) FILTER (WHERE state = 'queued') AS waiting,
                         count(*) FILTER (WHERE state IN ('blocked', 'failed')) AS blocked,
-                        count(*) FILTER (WHERE kind = 'undecryptable') AS undecryptable FROM message`;
+                        count(*) FILTER (WHERE kind = 'undecryptable') AS undecryptable,
+                        count(*) FILTER (WHERE peer IS NULL) AS unattributed FROM message`;
     const counts = await this.row(
       (row) => ({
         received: row.integer('received'),
@@ -136,10 +137,11 @@ export class MessageArea extends Area {
         waiting: row.integer('waiting'),
         blocked: row.integer('blocked'),
         undecryptable: row.integer('undecryptable'),
+        unattributed: row.integer('unattributed'),
       }),
       sql,
     );
-    return counts ?? { received: 0, sent: 0, waiting: 0, blocked: 0, undecryptable: 0 };
+    return counts ?? { received: 0, sent: 0, waiting: 0, blocked: 0, undecryptable: 0, unattributed: 0 };
   }
 
   add(message: NewMessage): Statement {
