@@ -104,6 +104,7 @@ test('a wrong code changes nothing, and the account that is there goes on', asyn
   const wrong = await claimOf(ada, { recoveryCode: new Uint8Array(32) });
   await expect(ada.client.recover(relay.invite(), wrong)).rejects.toMatchObject({ code: 'bad_recovery' });
   expect(await ada.client.account()).toEqual(before);
+  for (const table of ['recovery', 'recovery_prekey']) expect(await ada.client.machine.database.read({ sql: `SELECT * FROM ${table}` })).toEqual([]);
   await expect((await open()).client.recover(relay.invite(), wrong)).rejects.toBeInstanceOf(CannotDo);
   const bob = await member('Bob');
   await bob.client.addContact(await ada.client.card());
