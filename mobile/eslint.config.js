@@ -9,10 +9,10 @@ const SCREENS = ['app/**/*.{ts,tsx}', 'src/ui/**/*.{ts,tsx}', 'src/phone/**/*.{t
 const SPOKEN = 'accessibilityLabel|accessibilityHint|placeholder|label|title|subtitle|detail|hint|message|action';
 
 export default tseslint.config(
-  ...tseslint.configs.recommended.map((one) => ({ ...one, files: ['src/**/*.ts', 'tests/**/*.ts'], ignores: SCREENS })),
+  ...tseslint.configs.recommended.map((one) => ({ ...one, files: ['src/**/*.ts', 'tests/**/*.ts', 'screens/**/*.ts'], ignores: SCREENS })),
   ...expo.map((one) => ({ ...one, files: SCREENS })),
   {
-    files: ['src/**/*.{ts,tsx}', 'tests/**/*.ts', ...SCREENS],
+    files: ['src/**/*.{ts,tsx}', 'tests/**/*.ts', 'screens/**/*.ts', ...SCREENS],
     rules: {
       eqeqeq: 'error',
       'no-console': 'error',
