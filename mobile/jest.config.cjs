@@ -10,4 +10,6 @@ module.exports = {
   // These ship ES modules only, and Jest's runtime is CommonJS.
   transformIgnorePatterns: [packages.replace('(?!', '(?!(?:.pnpm/)?@noble|qr/|qr$|'), ...rest],
   maxWorkers: 2,
+  // The first test of a file waits until all screens are compiled, on a machine that may be busy.
+  testTimeout: 120_000,
 };

@@ -28,6 +28,9 @@ const ROUTES: Readonly<Record<AudioRoute, { readonly icon: IconName; readonly ti
   wired: { icon: 'headset', title: 'call.wired' },
 };
 
+/** Ends that nobody wished for: the log's word does not say enough. */
+const TROUBLES: ReadonlySet<string> = new Set(['no_connection', 'connection_lost', 'media_failed', 'interrupted', 'turn_refused', 'turn_full', 'turn_unreachable']);
+
 /** Long enough to read how it ended. */
 const SHOWN_AFTER_END_MS = 2500;
 
@@ -47,7 +50,7 @@ export default function Call(): ReactElement {
 }
 
 function stateWords(t: Translate, errorWords: (code: string) => string, call: CallView, seconds: number): string {
-  if (call.state === 'ended') return call.reason !== null ? errorWords(call.reason) : call.outcome !== null && call.outcome !== 'answered' ? outcomeWords(t, call.outcome, call.outgoing) : t('call.over');
+  if (call.state === 'ended') return call.reason !== null && TROUBLES.has(call.reason) ? errorWords(call.reason) : call.outcome !== null && call.outcome !== 'answered' ? outcomeWords(t, call.outcome, call.outgoing) : t('call.over');
   if (call.state === 'connected') return callLength(seconds);
   if (call.state === 'ringing') return t(call.outgoing ? 'call.ringing' : 'call.incoming');
   return t(call.state === 'dialing' ? 'call.dialing' : call.state === 'reconnecting' ? 'call.reconnecting' : 'call.connecting');

@@ -1,5 +1,7 @@
 /** The whole app in memory: its real routes over a made-up core. `mockDevice` is what jest.mock gives the app as this device. */
 import { act } from '@testing-library/react-native';
+import { router } from 'expo-router';
+import type { Href } from 'expo-router';
 import { renderRouter } from 'expo-router/testing-library';
 import type { ReactTestInstance } from 'react-test-renderer';
 
@@ -26,12 +28,17 @@ export async function openApp(url: string, change: (world: World) => void = () =
   held.device = device;
   const view = renderRouter('./app', { initialUrl: url });
   await settle();
+  // The router remembers where the test before this one ended.
+  if (url !== '/' && !url.startsWith(view.getPathname())) {
+    act(() => router.replace(url as Href));
+    await settle();
+  }
   return { fake, device, view };
 }
 
-/** Lets what was asked be answered and drawn. */
+/** Lets what was asked be answered and drawn. The router's test library has put time under our hand. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 6; turn += 1) await act(async () => new Promise((resolve) => setImmediate(resolve)));
+  for (let turn = 0; turn < 4; turn += 1) await act(async () => void (await jest.advanceTimersByTimeAsync(60)));
 }
 
 const TOUCHED = ['onPress', 'onLongPress', 'onClick'];

@@ -28,6 +28,10 @@ export class FakeMessenger implements Messenger {
     return () => this.#listeners.delete(listener);
   }
 
+  get listening(): number {
+    return this.#listeners.size;
+  }
+
   tell(change: Change): void {
     for (const listener of [...this.#listeners]) listener(change);
   }
@@ -139,7 +143,6 @@ export class FakeMessenger implements Messenger {
   }
 
   async exportArchive(): Promise<{ readonly code: string; readonly messages: number; readonly contacts: number }> {
-    this.#begin('exportArchive');
     this.#joined();
     const messages = this.world.people.reduce((sum, person) => sum + person.messages.length, 0);
     return { code: 'Q4TZ7MKA2XWF9RPC'.repeat(4), messages, contacts: this.world.people.length };
@@ -155,8 +158,9 @@ export class FakeMessenger implements Messenger {
     this.#joined();
   }
 
-  async stop(): Promise<void> {}
-  async setForeground(): Promise<void> {}
+  stop = async (): Promise<void> => undefined;
+  setForeground = async (): Promise<void> => undefined;
+  setTyping = async (): Promise<void> => undefined;
   async reconnect(): Promise<void> {
     this.world.connection = { ...this.world.connection, state: 'online' };
     this.tell({ topic: 'connection' });
@@ -250,8 +254,6 @@ export class FakeMessenger implements Messenger {
     this.tell({ topic: 'conversation', peer });
   }
 
-  async setTyping(): Promise<void> {}
-
   async setTimer(peer: string, seconds: number): Promise<void> {
     this.#person(peer).timerS = seconds;
     this.#append(peer, { kind: 'timer', mine: true, status: 'sent', timerS: seconds });
@@ -334,9 +336,7 @@ export class FakeMessenger implements Messenger {
     this.#setContact(peer, verified ? { verified, identity: 'same' } : { verified });
   }
 
-  async confirmIdentity(peer: string): Promise<void> {
-    this.#setContact(peer, { identity: 'same', verified: false });
-  }
+  confirmIdentity = async (peer: string): Promise<void> => this.#setContact(peer, { identity: 'same', verified: false });
 
   async calls(): Promise<readonly CallRow[]> {
     this.#begin('calls');

@@ -1,0 +1,2 @@
+/** A browser has no mailbox service. */
+export {};
