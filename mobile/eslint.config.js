@@ -17,7 +17,7 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-console': 'error',
       'no-control-regex': 'error',
-      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: false }],
       '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_', argsIgnorePattern: '^_' }],
     },
   },
