@@ -2,10 +2,9 @@
 import { createRequire } from 'node:module';
 
 import type { Candidate, TurnReason } from '../core/calls/events.ts';
+import { RATE } from './sound.ts';
 import type { PeerConnection, PeerConnections, PeerListener, PeerOptions, Quality } from '../core/calls/ports.ts';
 
-/** Samples a second of what goes in; what comes out says its own. */
-export const RATE = 48_000;
 const FRAME = RATE / 100;
 const FRAME_MS = 10;
 /** After a stop of this process, as much is made up for; more would only be heard late. */

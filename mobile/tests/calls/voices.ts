@@ -1,5 +1,5 @@
 /** What is said into a call, and what is heard of it. */
-import { RATE } from '../../src/node/peer_connections.ts';
+import { RATE } from '../../src/node/sound.ts';
 import type { AudioDevices, Microphone, Speaker } from '../../src/node/peer_connections.ts';
 
 /** Loud enough to be nothing else, and far from clipping. */
@@ -93,22 +93,4 @@ export class Voice implements AudioDevices {
     }
     return whole;
   }
-}
-
-/** RIFF WAVE, PCM, 16 bit, mono. */
-export function wav(samples: Int16Array, rate: number): Uint8Array {
-  const header = Buffer.alloc(44);
-  header.write('RIFF', 0);
-  header.writeUInt32LE(36 + samples.length * 2, 4);
-  header.write('WAVEfmt ', 8);
-  header.writeUInt32LE(16, 16);
-  header.writeUInt16LE(1, 20);
-  header.writeUInt16LE(1, 22);
-  header.writeUInt32LE(rate, 24);
-  header.writeUInt32LE(rate * 2, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write('data', 36);
-  header.writeUInt32LE(samples.length * 2, 40);
-  return Buffer.concat([header, Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength)]);
 }

@@ -309,7 +309,8 @@ class Step extends Draft {
       if (call.outgoing) this.#nobodyAnswered(call, 'no_answer', now);
       else this.end(call, 'missed', 'no_answer', 'normal', now);
     } else if (timer === 'connect' && call.phase === 'connecting') {
-      this.#fail(call, call.turn ?? 'no_connection', now);
+      // WebRTC goes on asking a TURN server that is silent for longer than anybody waits.
+      this.#fail(call, call.turn ?? (call.candidates.length === 0 ? 'turn_unreachable' : 'no_connection'), now);
     } else if (timer === 'reconnect' && call.phase === 'reconnecting') {
       this.#fail(call, 'connection_lost', now);
     } else if (timer === 'resend') {
