@@ -2,7 +2,8 @@
 
     python -m tests.calls.stoi reference.wav heard.wav
 
-What was heard begins later by an unknown time, so it is aligned first, by the peak of the cross-correlation. STOI (Taal et al., 2011) is pystoi's.
+What was heard begins later by an unknown time, so it is aligned first, by the peak of the cross-correlation. STOI (Taal et al., 2011) is
+pystoi's.
 """
 
 from __future__ import annotations
