@@ -62,7 +62,7 @@ export class Transfer {
     if ((await this.#store.lifecycle.get()) === 'moved') await this.#store.write([this.#store.lifecycle.clear()]);
   }
 
-  /** @throws CannotDo `wrong_code`, `damaged_archive`, `other_version`, `already_joined`, `no_file`; nothing is overwritten then */
+  /** @throws CannotDo `wrong_code`, `damaged_archive`, `other_version`, `already_joined`, `no_file`, SottovoceError `import_failed`; nothing is overwritten then */
   async import(file: string, code: string): Promise<Totals> {
     const { database, tell } = this.#deps;
     if (await this.#store.account.get()) throw new CannotDo('already_joined', 'there is an account here already: an archive is only read into an empty app. Nothing was changed');
@@ -79,7 +79,7 @@ export class Transfer {
       });
     } catch (error) {
       await this.rollBack();
-      throw error;
+      throw error instanceof SottovoceError ? error : new SottovoceError('import_failed', 'the archive could not be written here: is there room? Nothing was kept of it');
     }
   }
 
