@@ -9,13 +9,13 @@ import { selfTest } from '../../src/phone/self_test.ts';
 import { PhoneSignalEngine } from '../../src/phone/signal_engine.ts';
 import { engineConformance } from '../engine_conformance.ts';
 import { makeAuthority } from '../support/authority.ts';
-import { startKotlinEngine } from './kotlin_engine.ts';
+import { startKotlinPhone } from './kotlin_phone.ts';
 
 const NOW = Date.UTC(2026, 10, 22);
 const ADA = '8d5fbe44-0f1f-4f66-b3b5-1a1d0c6c7a01';
 const BOB = '8d5fbe44-0f1f-4f66-b3b5-1a1d0c6c7a02';
 
-const kotlin = startKotlinEngine();
+const kotlin = startKotlinPhone();
 afterAll(() => kotlin.stop());
 
 const engines: Record<'node' | 'kotlin', SignalEngine> = { node: new NodeSignalEngine(), kotlin: new PhoneSignalEngine(kotlin) };

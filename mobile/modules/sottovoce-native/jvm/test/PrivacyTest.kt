@@ -13,11 +13,12 @@ import java.time.Duration
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNull
-import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.robolectric.Robolectric
 import org.robolectric.Shadows.shadowOf
+import org.robolectric.shadow.api.Shadow
+import org.robolectric.shadows.ShadowBiometricManager
 
 class PrivacyTest : OnPhone() {
     private fun later(seconds: Long) = shadowOf(Looper.getMainLooper()).idleFor(Duration.ofSeconds(seconds))
@@ -75,17 +76,8 @@ class PrivacyTest : OnPhone() {
         assertEquals("none", call("lockAvailable"))
         shadowOf(app.system<KeyguardManager>()).setIsDeviceSecure(true)
         assertEquals("biometric", call("lockAvailable"))
-        shadowOf(app.system<BiometricManager>()).setCanAuthenticate(false)
+        Shadow.extract<ShadowBiometricManager>(app.system<BiometricManager>()).setCanAuthenticate(false)
         assertEquals("credential", call("lockAvailable"))
         assertEquals(false, call("unlock", """{"title":"Unlock","cancel":"Cancel"}""")) // nobody is in front of a screen
-    }
-
-    @Test
-    fun `preferences survive, and have a bound`() {
-        assertNull(call("readPreferences"))
-        call("writePreferences", """{"text":"dark"}""")
-        assertEquals("dark", call("readPreferences"))
-        assertThrows(IllegalArgumentException::class.java) { call("writePreferences", """{"text":"${"a".repeat(65_537)}"}""") }
-        assertEquals("dark", call("readPreferences"))
     }
 }

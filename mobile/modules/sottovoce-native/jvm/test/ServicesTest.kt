@@ -1,16 +1,24 @@
 package org.sottovoce.phone
 
 import android.Manifest
+import android.app.Activity
 import android.app.Notification
 import android.app.NotificationManager
+import android.app.PendingIntent
+import android.app.Service
 import android.app.job.JobScheduler
 import android.content.Intent
 import android.content.pm.ActivityInfo
 import android.content.pm.ApplicationInfo
 import android.content.pm.ResolveInfo
 import android.content.pm.ServiceInfo
+import android.os.Looper
 import android.os.PowerManager
+import android.telecom.Connection
+import android.telecom.PhoneAccount
 import android.telecom.TelecomManager
+import java.time.Duration
+import java.util.Base64
 import org.json.JSONArray
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -22,6 +30,9 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.robolectric.Robolectric
 import org.robolectric.Shadows.shadowOf
+import org.robolectric.shadows.ShadowPowerManager
+import org.sottovoce.phone.calls.CallConnection
+import org.sottovoce.phone.calls.CallEvent
 import org.sottovoce.phone.calls.CallService
 import org.sottovoce.phone.mailbox.BootReceiver
 import org.sottovoce.phone.mailbox.DeliveryMode
@@ -57,13 +68,21 @@ class DeliveryTest : OnPhone() {
         shadowOf(app).clearStartedServices()
         Phone.forget() // as if the process were new
         val service = Robolectric.buildService(MailboxService::class.java).create()
-        assertEquals(android.app.Service.START_STICKY, service.get().onStartCommand(Intent(), 0, 1))
+        assertEquals(Service.START_STICKY, service.get().onStartCommand(Intent(), 0, 1))
         idle()
         val shadow = shadowOf(service.get())
         assertEquals(SERVICE_NOTICE, shadow.lastForegroundNotificationId)
         assertEquals(Notification.VISIBILITY_SECRET, shadow.lastForegroundNotification.visibility)
         assertEquals(ServiceInfo.FOREGROUND_SERVICE_TYPE_REMOTE_MESSAGING, service.get().foregroundServiceType)
         assertEquals("org.sottovoce.phone.WakeService", startedService())
+        service.destroy()
+    }
+
+    @Test
+    fun `an alarm that comes when nothing is to be kept leaves no service behind`() {
+        val service = Robolectric.buildService(MailboxService::class.java).create()
+        service.get().onStartCommand(Intent("org.sottovoce.phone.TICK"), 0, 1)
+        assertTrue(shadowOf(service.get()).isStoppedBySelf)
         service.destroy()
     }
 
@@ -78,7 +97,7 @@ class DeliveryTest : OnPhone() {
         call("timerSet", """{"id":1,"ms":0}""")
         call("timerSet", """{"id":2,"ms":600000}""")
         call("timerCancel", """{"id":2}""")
-        shadowOf(android.os.Looper.getMainLooper()).idleFor(java.time.Duration.ofMinutes(20))
+        shadowOf(Looper.getMainLooper()).idleFor(Duration.ofMinutes(20))
         assertEquals(listOf(1), toldOf("timer").map { it.getInt("id") })
     }
 }
@@ -105,7 +124,7 @@ class NoticesTest : OnPhone() {
     @Test
     fun `what was touched before JavaScript listened is told when it does`() {
         phone.coreGone()
-        val activity = Robolectric.buildActivity(android.app.Activity::class.java, Intent().putExtra("org.sottovoce.phone.KIND", "message").putExtra("org.sottovoce.phone.ID", "p")).setup()
+        val activity = Robolectric.buildActivity(Activity::class.java, Intent().putExtra("org.sottovoce.phone.KIND", "message").putExtra("org.sottovoce.phone.ID", "p")).setup()
         phone.coreCame { told += it }
         assertEquals(emptyList<JSONObject>(), told)
         call("listen")
@@ -123,7 +142,7 @@ class CallsTest : OnPhone() {
     private fun ring() {
         shadowOf(app).grantPermissions(Manifest.permission.MANAGE_OWN_CALLS)
         call("call", """{"call":"c","what":"rings","words":$WORDS}""")
-        phone.calls.tell(org.sottovoce.phone.calls.CallEvent.TelecomReady("c"))
+        phone.calls.tell(CallEvent.TelecomReady("c"))
         idle()
     }
 
@@ -133,9 +152,21 @@ class CallsTest : OnPhone() {
         val telecom = app.system<TelecomManager>()
         val asked = shadowOf(telecom).allIncomingCalls.single()
         val account = telecom.getPhoneAccount(asked.phoneAccount)
-        assertTrue(account.hasCapabilities(android.telecom.PhoneAccount.CAPABILITY_SELF_MANAGED))
-        assertFalse(account.extras.getBoolean(android.telecom.PhoneAccount.EXTRA_LOG_SELF_MANAGED_CALLS, true))
+        assertTrue(account.hasCapabilities(PhoneAccount.CAPABILITY_SELF_MANAGED))
+        assertFalse(account.extras.getBoolean(PhoneAccount.EXTRA_LOG_SELF_MANAGED_CALLS, true))
         assertFalse(asked.extras.toString().contains("Ada"))
+    }
+
+    @Test
+    fun `a connection that Telecom makes for a call that is over is ended at once`() {
+        call("call", """{"call":"c","what":"rings","words":$WORDS}""")
+        call("call", """{"call":"c","what":"ended"}""")
+        val late = CallConnection("c", phone.calls).apply { setRinging() }
+        phone.calls.made(late, incoming = true)
+        assertEquals(Connection.STATE_DISCONNECTED, late.state)
+        val next = CallConnection("d", phone.calls).apply { setRinging() }
+        phone.calls.made(next, incoming = true)
+        assertEquals(Connection.STATE_RINGING, next.state)
     }
 
     @Test
@@ -149,12 +180,9 @@ class CallsTest : OnPhone() {
 
         call("call", """{"call":"c","what":"answered"}""")
         assertEquals(CallService::class.java.name, shadowOf(app).nextStartedService.component?.className)
-        val ongoing = checkNotNull(shadowOf(manager).getNotification(CALL_NOTICE))
-        assertNull(ongoing.fullScreenIntent)
-        assertNull(manager.getNotificationChannel(ongoing.channelId).sound)
+        assertNull(shadowOf(manager).getNotification(CALL_NOTICE)) // the next one is its service's to show
 
         call("call", """{"call":"c","what":"ended"}""")
-        assertNull(shadowOf(manager).getNotification(CALL_NOTICE))
         assertEquals(CallService::class.java.name, shadowOf(app).nextStoppedService.component?.className)
     }
 
@@ -167,6 +195,10 @@ class CallsTest : OnPhone() {
             ServiceInfo.FOREGROUND_SERVICE_TYPE_PHONE_CALL or ServiceInfo.FOREGROUND_SERVICE_TYPE_MICROPHONE,
             service.get().foregroundServiceType,
         )
+        val ongoing = shadowOf(service.get()).lastForegroundNotification
+        assertEquals("android.app.Notification\$CallStyle", ongoing.extras.getString(Notification.EXTRA_TEMPLATE))
+        assertNull(ongoing.fullScreenIntent)
+        assertNull(manager.getNotificationChannel(ongoing.channelId).sound)
         service.destroy()
     }
 
@@ -182,7 +214,7 @@ class CallsTest : OnPhone() {
 
     @Test
     fun `our screen comes over the lock screen for a call and for nothing else`() {
-        val activity = Robolectric.buildActivity(android.app.Activity::class.java).setup()
+        val activity = Robolectric.buildActivity(Activity::class.java).setup()
         phone.met(activity.get())
         assertFalse(shadowOf(activity.get()).showWhenLocked)
         ring()
@@ -230,12 +262,12 @@ class PushTest : OnPhone() {
         assertEquals("io.example.ntfy", asked.`package`)
         assertEquals(app.packageName, asked.getStringExtra("application"))
         assertEquals("BKey", asked.getStringExtra("vapid"))
-        assertNotNull(asked.getParcelableExtra("pi", android.app.PendingIntent::class.java))
+        assertNotNull(asked.getParcelableExtra("pi", PendingIntent::class.java))
         val token = checkNotNull(asked.getStringExtra("token"))
         PushReceiver().onReceive(app, Intent("org.unifiedpush.android.connector.NEW_ENDPOINT").putExtra("token", token).putExtra("endpoint", "https://push.example/x"))
         val state = toldOf("push").single()
         assertEquals("https://push.example/x", state.getString("endpoint"))
-        val decode = { text: String -> java.util.Base64.getUrlDecoder().decode(text) }
+        val decode = { text: String -> Base64.getUrlDecoder().decode(text) }
         assertEquals(65, decode(state.getString("p256dh")).size)
         assertEquals(4, decode(state.getString("p256dh"))[0].toInt())
         assertEquals(16, decode(state.getString("auth")).size)
@@ -273,9 +305,9 @@ class PushTest : OnPhone() {
         assertEquals("7", ack.getStringExtra("id"))
         assertEquals(MailboxService::class.java.name, shadowOf(app).nextStartedService.component?.className)
         assertNull(app.system<JobScheduler>().getPendingJob(1))
-        assertTrue(org.robolectric.shadows.ShadowPowerManager.getLatestWakeLock().isHeld)
+        assertTrue(ShadowPowerManager.getLatestWakeLock().isHeld)
         call("settled")
-        assertFalse(org.robolectric.shadows.ShadowPowerManager.getLatestWakeLock().isHeld)
+        assertFalse(ShadowPowerManager.getLatestWakeLock().isHeld)
     }
 
     @Test

@@ -13,56 +13,25 @@ import android.os.Looper
 import android.os.PowerManager
 import android.provider.Settings
 import android.telephony.TelephonyManager
-import android.util.AtomicFile
-import java.io.File
-import java.io.FileNotFoundException
 import org.json.JSONArray
 import org.json.JSONObject
 import org.sottovoce.phone.calls.CallEvent
 import org.sottovoce.phone.calls.CallWords
 import org.sottovoce.phone.mailbox.DeliveryMode
-import org.sottovoce.phone.mailbox.Login
-import org.sottovoce.phone.mailbox.MailboxEvent
-import org.sottovoce.phone.network.Answer
-
-private const val LARGEST_PREFERENCES = 65_536
-
-/** Gets a value that JSON can hold, or null; once. */
-typealias Reply = (Any?) -> Unit
+import org.sottovoce.phone.network.NetworkCalls
+import org.sottovoce.phone.network.Reply
 
 class PhoneCalls(private val context: Context, private val phone: Phone = Phone.of(context)) {
     private val main = Handler(Looper.getMainLooper())
-    private val preferences = AtomicFile(File(context.filesDir, "preferences.json"))
+    private val network = NetworkCalls(phone.identified, phone.anonymous, phone.posts, phone.mailbox)
 
     /** Answers `{"ok": value}` through [reply], from any thread. Throws on a call that does not exist, or arguments of another shape. */
     fun answer(name: String, arguments: String, reply: (String) -> Unit) {
+        val given = JSONObject(arguments)
+        val answered: Reply = { value -> reply(JSONObject().put("ok", value ?: JSONObject.NULL).toString()) }
+        if (network.answer(name, given, answered)) return
         val call = CALLS[name] ?: throw IllegalArgumentException("the phone has no such call")
-        call(JSONObject(arguments)) { value -> reply(JSONObject().put("ok", value ?: JSONObject.NULL).toString()) }
-    }
-
-    internal fun http(it: JSONObject, reply: Reply) {
-        val identified = it.getString("lane") == "identified"
-        val headers = mutableMapOf<String, String>()
-        if (identified) headers["Authorization"] = it.getString("authorization")
-        else if (!it.isNull("accessKey")) headers["Access-Key"] = it.getString("accessKey")
-        val lane = if (identified) phone.identified else phone.anonymous
-        lane.request(it.getString("method"), it.getString("url"), headers, it.text("json")) { answer -> reply(answer?.json()) }
-    }
-
-    internal fun socketOpen(it: JSONObject) {
-        val id = it.getInt("id")
-        if (it.getString("lane") == "identified") phone.mailbox.tell(MailboxEvent.CoreOpens(id, Login(it.getString("url"), it.getString("authorization"))))
-        else phone.posts.open(id, it.getString("url"))
-    }
-
-    internal fun socketSend(it: JSONObject) {
-        val (id, text) = it.getInt("id") to it.getString("text")
-        if (it.getString("lane") == "identified") phone.mailbox.tell(MailboxEvent.CoreSends(id, text)) else phone.posts.send(id, text)
-    }
-
-    internal fun socketClose(it: JSONObject) {
-        val (id, code) = it.getInt("id") to it.getInt("code")
-        if (it.getString("lane") == "identified") phone.mailbox.tell(MailboxEvent.CoreCloses(id, code)) else phone.posts.close(id, code)
+        call(given, answered)
     }
 
     internal fun call(it: JSONObject) {
@@ -103,21 +72,6 @@ class PhoneCalls(private val context: Context, private val phone: Phone = Phone.
         context.startActivity(ask.addFlags(Intent.FLAG_ACTIVITY_NEW_TASK))
     }
 
-    internal fun readPreferences(): String? =
-        try {
-            preferences.readFully().decodeToString()
-        } catch (error: FileNotFoundException) {
-            null
-        }
-
-    internal fun writePreferences(text: String) {
-        val bytes = text.toByteArray()
-        require(bytes.size <= LARGEST_PREFERENCES) { "more than 64 KiB of preferences" }
-        val stream = preferences.startWrite()
-        stream.write(bytes)
-        preferences.finishWrite(stream)
-    }
-
     /** ISO 3166-1, two letters: of the network, else of the SIM card. Neither needs a permission. */
     internal fun country(): String? {
         val telephony = context.getSystemService(TelephonyManager::class.java) ?: return null
@@ -140,10 +94,6 @@ private fun now(work: PhoneCalls.(JSONObject) -> Any?): Asked = { it, reply -> r
 
 private val CALLS: Map<String, Asked> = mapOf(
     "listen" to now { on.coreListens() },
-    "http" to { it, reply -> http(it, reply) },
-    "socketOpen" to now { socketOpen(it) },
-    "socketSend" to now { socketSend(it) },
-    "socketClose" to now { socketClose(it) },
     "timerSet" to now { on.timers.set(it.getInt("id"), it.getLong("ms")) },
     "timerCancel" to now { on.timers.cancel(it.getInt("id")) },
     "settled" to now { on.settled() },
@@ -168,8 +118,6 @@ private val CALLS: Map<String, Asked> = mapOf(
     "paste" to now { on.clipboard.read() },
     "lockAvailable" to now { on.lock.available() },
     "unlock" to { it, reply -> unlock(it, reply) },
-    "readPreferences" to now { readPreferences() },
-    "writePreferences" to now { writePreferences(it.getString("text")) },
     "country" to now { country() },
     "about" to now { about() },
 )
@@ -177,5 +125,3 @@ private val CALLS: Map<String, Asked> = mapOf(
 private fun JSONObject.text(name: String): String? = if (isNull(name)) null else getString(name)
 
 private fun JSONObject.callWords() = CallWords(getString("title"), getString("body"), getString("answer"), getString("decline"), getString("hangUp"))
-
-private fun Answer.json(): JSONObject = JSONObject().put("status", status).put("body", body).put("retryAfterS", retryAfterS ?: JSONObject.NULL)

@@ -8,6 +8,7 @@ import java.util.concurrent.Executor
 import org.json.JSONArray
 import org.json.JSONObject
 import org.sottovoce.phone.notices.Notices
+import org.sottovoce.phone.startInForeground
 
 /** The words of AudioRoute in mobile/src/ui/device/device.ts. */
 private val ROUTES = mapOf(
@@ -43,12 +44,12 @@ class Calls(
                 overLockScreen(true)
                 notices.showRinging(effect.call, effect.words)
             }
-            is CallEffect.ShowOngoing -> notices.showOngoing(effect.call, effect.words)
+            is CallEffect.ShowOngoing -> notices.prepareOngoing(effect.call, effect.words)
             is CallEffect.HideNotice -> {
                 overLockScreen(false)
                 notices.hideCall()
             }
-            is CallEffect.StartService -> context.startForegroundService(Intent(context, CallService::class.java))
+            is CallEffect.StartService -> context.startInForeground(Intent(context, CallService::class.java))
             is CallEffect.StopService -> context.stopService(Intent(context, CallService::class.java))
             is CallEffect.SetActive -> connections.setActive(effect.call)
             is CallEffect.SetDisconnected -> connections.setDisconnected(effect.call, effect.why)

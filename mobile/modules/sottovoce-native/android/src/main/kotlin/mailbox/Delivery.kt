@@ -2,7 +2,6 @@
 package org.sottovoce.phone.mailbox
 
 import android.app.AlarmManager
-import android.app.ForegroundServiceStartNotAllowedException
 import android.app.PendingIntent
 import android.app.Service
 import android.content.BroadcastReceiver
@@ -19,6 +18,7 @@ import android.os.PowerManager
 import android.os.SystemClock
 import org.sottovoce.phone.Phone
 import org.sottovoce.phone.notices.SERVICE_NOTICE
+import org.sottovoce.phone.startInForeground
 import org.sottovoce.phone.system
 
 /** The words of Delivery.mode in mobile/src/ui/device/device.ts. */
@@ -64,15 +64,7 @@ class Delivery(private val context: Context) {
     fun drain(): Boolean = start(context, DRAIN)
 
     companion object {
-        fun start(context: Context, action: String?): Boolean =
-            try {
-                context.startForegroundService(Intent(context, MailboxService::class.java).setAction(action))
-                true
-            } catch (error: IllegalStateException) {
-                // ForegroundServiceStartNotAllowedException, from API 31: in the background without an exemption from battery saving.
-                if (Build.VERSION.SDK_INT < Build.VERSION_CODES.S || error !is ForegroundServiceStartNotAllowedException) throw error
-                false
-            }
+        fun start(context: Context, action: String?): Boolean = context.startInForeground(Intent(context, MailboxService::class.java).setAction(action))
     }
 }
 
@@ -99,7 +91,11 @@ class MailboxService : Service() {
             startForeground(SERVICE_NOTICE, notice)
         }
         when (intent?.action) {
-            TICK -> phone.timeIsUp()
+            TICK -> {
+                phone.timeIsUp()
+                // The alarm of a session that is open because the app is: nothing is kept for it.
+                if (phone.delivery.mode != DeliveryMode.SERVICE) stopSelf(startId)
+            }
             DRAIN -> {
                 phone.wakeCore()
                 handler.postDelayed({ drained(startId) }, DRAIN_WITHIN_MS)

@@ -103,7 +103,9 @@ class Notices(private val context: Context) {
         manager.notify(CALL_NOTICE, notice)
     }
 
-    fun showOngoing(call: String, words: CallWords) {
+    /** Shown by [org.sottovoce.phone.calls.CallService] when it starts: Android takes a CallStyle only from a foreground service. */
+    fun prepareOngoing(call: String, words: CallWords) {
+        manager.cancel(CALL_NOTICE) // it rings no longer
         channel(ONGOING, NotificationManager.IMPORTANCE_LOW) { setSound(null, null) }
         val hangUp = tells(NoticeActions.HANG_UP, call)
         val builder = builder(ONGOING)
@@ -111,17 +113,15 @@ class Notices(private val context: Context) {
             .setOngoing(true)
             .setCategory(Notification.CATEGORY_CALL)
             .setContentIntent(opens(NoticeActions.CALL, call))
-        // CallStyle is allowed to a foreground service, which this notice belongs to from here on.
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.S) {
             builder.setStyle(Notification.CallStyle.forOngoingCall(person(words.title), hangUp))
         } else {
             builder.addAction(action(words.hangUp, hangUp))
         }
         ongoing = builder.build()
-        manager.notify(CALL_NOTICE, ongoing)
     }
 
-    /** For the service of the call: what is shown, or a bare one when the call is over already. */
+    /** What was prepared, or a bare one when the call is over already. */
     fun callNotice(): Notification = ongoing ?: run {
         channel(ONGOING, NotificationManager.IMPORTANCE_LOW) { setSound(null, null) }
         builder(ONGOING).setContentTitle(appName()).setOngoing(true).build()
