@@ -6,20 +6,27 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { RelayUnreachable } from '../src/core/errors.ts';
-import type { SocketListener } from '../src/core/ports.ts';
+import type { AccountView, CallView, Change, ConversationView } from '../src/core/messenger.ts';
+import type { Database, SocketListener } from '../src/core/ports.ts';
 import { toUtf8 } from '../src/core/bytes.ts';
 import type { SignalEngine } from '../src/core/engine.ts';
 import { openDatabase } from '../src/node/database.ts';
 import { systemClock, systemRandom } from '../src/node/machine.ts';
 import { NodeSignalEngine } from '../src/node/signal_engine.ts';
+import { phoneArchiveFiles } from '../src/phone/archive_files.ts';
+import type { PhoneFile } from '../src/phone/archive_files.ts';
 import { openPhoneDatabase } from '../src/phone/database.ts';
+import { plainNotices } from '../src/phone/headless.ts';
 import { phoneKeyVault } from '../src/phone/key_vault.ts';
 import { phoneLanes } from '../src/phone/lanes.ts';
 import { phoneClock, phoneRandom } from '../src/phone/machine.ts';
 import { Native } from '../src/phone/native.ts';
 import type { NativeModule, PhoneEvent } from '../src/phone/native.ts';
+import { openWithKey } from '../src/phone/phone_side.ts';
 import { selfTest } from '../src/phone/self_test.ts';
 import type { SelfTestMachine } from '../src/phone/self_test.ts';
+import { mailTask } from '../src/phone/wake.ts';
+import type { MailEnd } from '../src/phone/wake.ts';
 import { databaseContract } from './database_contract.ts';
 import { fakeExpoDatabase } from './support/expo_sqlite.ts';
 
@@ -245,4 +252,129 @@ describe('the key vault', () => {
     await expect(phoneKeyVault(keychain({ strong: true, forgets: true })).put('database', KEY)).rejects.toThrow('does not give back');
     await expect(phoneKeyVault(keychain({ strong: true, broken: true })).get('database')).rejects.toThrow('Keystore exception');
   });
+});
+
+describe('mail that comes while no screen runs', () => {
+  const account = { id: 'me' } as unknown as AccountView;
+
+  test('the task ends when the mailbox was drained, and sooner without an account', async () => {
+    let caughtUp = false;
+    let change: (change: Change) => void = () => undefined;
+    const started: string[] = [];
+    const timers: (() => void)[] = [];
+    const end = (joined: boolean): MailEnd => ({
+      account: async () => (joined ? account : null),
+      start: async () => void started.push('started'),
+      connection: async () => ({ state: 'online', caughtUp, deliveredAt: null, probedAt: null, probeFailed: false }),
+      subscribe: (listener) => {
+        change = listener;
+        return () => undefined;
+      },
+    });
+    const after = { after: (_ms: number, run: () => void) => void timers.push(run) };
+    await mailTask(async () => end(false), after);
+    expect(started).toEqual([]);
+    await mailTask(() => Promise.reject(new Error('no key')), after); // nobody is there to hear
+
+    let over = false;
+    const task = mailTask(async () => end(true), after).then(() => (over = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(timers).toHaveLength(1); // the longest it may take
+    caughtUp = true;
+    change({ topic: 'connection' });
+    change({ topic: 'connection' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([timers.length, over]).toEqual([2, false]);
+    timers[1]?.();
+    await task;
+    expect(over).toBe(true);
+  });
+
+  test('notices say that there is something and nothing more', async () => {
+    const shown: object[] = [];
+    let change: (change: Change) => void = () => undefined;
+    let ringing: CallView | null = null;
+    const words = { app: 'Sottovoce', newMessage: 'New message', incomingCall: 'Call', answer: 'Yes', decline: 'No', service: '', serviceBody: '', messages: '', calls: '' };
+    plainNotices(
+      {
+        conversation: async (peer) => ({ blocked: peer === 'blocked', mutedUntil: peer === 'muted' ? 200 : null, unread: 3, name: 'Ada', preview: 'secret' }) as unknown as ConversationView,
+        call: async () => ringing,
+        subscribe: (listener) => {
+          change = listener;
+          return () => undefined;
+        },
+      },
+      { showMessage: async (one) => void shown.push(one), showIncomingCall: async (one) => void shown.push(one), endIncomingCall: async (call) => void shown.push({ ended: call }) },
+      words,
+      () => 100,
+    );
+    for (const peer of ['ada', 'blocked', 'muted']) change({ topic: 'message', peer, id: 'm' });
+    ringing = { id: 'c', name: 'Ada', outgoing: false, state: 'ringing' } as unknown as CallView;
+    change({ topic: 'call' });
+    change({ topic: 'call' });
+    await new Promise((resolve) => setImmediate(resolve));
+    ringing = null;
+    change({ topic: 'call' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(shown).toEqual([
+      { peer: 'ada', title: 'Sottovoce', body: 'New message', unread: 3 },
+      { call: 'c', title: 'Sottovoce', body: 'Call', answer: 'Yes', decline: 'No' },
+      { ended: 'c' },
+    ]);
+  });
+});
+
+test('the key comes before the first page, and its loss is not hidden by a new one', async () => {
+  const made: string[] = [];
+  const vault = (key: Uint8Array | null) => ({ get: async () => key, put: async () => void made.push('key') });
+  const file = (exists: boolean) => ({ exists: () => exists, open: async () => (made.push('page'), {} as Database) });
+  await openWithKey(vault(null), (count) => new Uint8Array(count), file(false));
+  expect(made).toEqual(['key', 'page']);
+  await expect(openWithKey(vault(null), (count) => new Uint8Array(count), file(true))).rejects.toMatchObject({ code: 'lost_key' });
+  await openWithKey(vault(KEY), () => new Uint8Array(), file(true));
+  expect(made).toEqual(['key', 'page', 'page']);
+});
+
+test('archives: written aside, refused over another, read in pieces, and nothing is left of one that was given up', async () => {
+  const kept = new Map<string, number[]>();
+  const fileAt = (uri: string): PhoneFile => ({
+    get exists() {
+      return kept.has(uri);
+    },
+    name: path.basename(uri),
+    create: () => void kept.set(uri, []),
+    open: () => {
+      let at = 0;
+      return {
+        offset: 0,
+        readBytes: (length) => {
+          const part = Uint8Array.from((kept.get(uri) ?? []).slice(at, at + Math.min(length, 3)));
+          at += part.length;
+          return part;
+        },
+        writeBytes: (bytes) => void kept.get(uri)?.push(...bytes),
+        close: () => undefined,
+      };
+    },
+    rename: (name) => {
+      kept.set(path.join(path.dirname(uri), name), kept.get(uri) ?? []);
+      kept.delete(uri);
+    },
+    delete: () => void kept.delete(uri),
+  });
+  const files = phoneArchiveFiles(fileAt, () => Promise.reject(new Error('not here')));
+  const writer = await files.write('/a/archive');
+  await writer.append(Uint8Array.of(1, 2, 3, 4));
+  await writer.append(Uint8Array.of(5, 6, 7));
+  expect([...kept.keys()]).toEqual(['/a/archive.part']);
+  const again = await writer.reread();
+  expect([await again.read(5), await again.read(5), await again.read(5)]).toEqual([Uint8Array.of(1, 2, 3, 4, 5), Uint8Array.of(6, 7), new Uint8Array()]);
+  await writer.commit();
+  expect([...kept.keys()]).toEqual(['/a/archive']);
+  await expect(files.write('/a/archive')).rejects.toMatchObject({ code: 'file_exists' });
+  const other = await files.write('/a/other');
+  await other.abort();
+  await other.abort();
+  expect([...kept.keys()]).toEqual(['/a/archive']);
+  await expect(files.read('/a/none')).rejects.toMatchObject({ code: 'no_file' });
 });

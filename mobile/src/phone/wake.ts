@@ -19,7 +19,8 @@ export async function mailTask(open: () => Promise<MailEnd>, timers: { after(ms:
       timers.after(WITHIN_MS, resolve);
       let drained = false;
       const look = async (): Promise<void> => {
-        if (drained || !(await messenger.connection()).caughtUp) return;
+        const { caughtUp } = await messenger.connection();
+        if (drained || !caughtUp) return;
         drained = true;
         timers.after(AFTER_MS, resolve);
       };
