@@ -140,9 +140,15 @@ class SameAnswers(RuleBasedStateMachine):
     def page(self, kind: str, to: int, limit: int, max_bytes: int, skip: frozenset[Any]) -> None:
         self.same(kind, "page", self.accounts[to], limit=limit, max_bytes=max_bytes, skip=skip)
 
-    @rule(to=st.integers(0, 2))
-    def begin_session(self, to: int) -> None:
-        self.same("mailbox", "begin_session", self.accounts[to])
+    @rule(to=st.integers(0, 2), recoveries=st.sampled_from([0, 0, 0, 1]))
+    def begin_session(self, to: int, recoveries: int) -> None:
+        self.same("mailbox", "begin_session", self.accounts[to], recoveries)
+
+    @rule(to=st.integers(0, 1))
+    def recover(self, to: int) -> None:
+        self.portal.call(
+            self.portal.world.recover_account, self.accounts[to]
+        )  # both worlds share the account in memory
 
     @rule(to=st.integers(0, 2))
     def notices(self, to: int) -> None:
