@@ -120,7 +120,7 @@ faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what c
 .PHONY: proof
 proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals
 	$(BIN)/python -m tests.proof
-	$(BIN)/pytest tests/proof -k betrays
+	$(BIN)/pytest tests/proof -k convicted
 
 FUZZ_READY := .make/fuzz/ready
 
