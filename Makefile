@@ -9,6 +9,7 @@ BIND ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?=
 UPGRADE ?=
+WRITE ?=
 EXAMPLES ?= 300
 COUNT ?= 110
 SECONDS_EACH ?= 60
@@ -63,8 +64,8 @@ demo: setup ## two people write to each other through a relay of their own, in o
 # -- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## run every check: lint, client, app, relay, both together, calls, demo
-	@scripts/stages.sh lint test-client test-app test-relay test-both test-calls demo
+test: setup ## run every check: lint, client, app, screens, relay, both together, calls, demo
+	@scripts/stages.sh lint test-client test-app screens test-relay test-both test-calls demo
 
 .PHONY: lint
 lint: $(PYTHON_READY) ## style and types of the Python code
@@ -86,6 +87,17 @@ test-app: $(CLIENT_READY) ## tests of the app's components, and its bundle for A
 	cd mobile && $(EXPO) npm run --silent test:ui
 	cd mobile && $(EXPO) npm run --silent export:android
 	@cd mobile && ls dist/android/_expo/static/js/android/*.hbc
+
+# Made again only when something of the app is newer: bundling takes half a minute.
+WEB := mobile/dist/web/index.html
+$(WEB): $(CLIENT_READY) mobile/app.config.ts $(shell find mobile/app mobile/src/ui mobile/src/core -type f 2>/dev/null)
+	cd mobile && $(EXPO) npm run --silent export:web
+
+.PHONY: screens
+screens: setup $(WEB) ## draw every screen in Chromium, compare with docs/screens (WRITE=1 replaces them), and walk through the app
+	@scripts/check_chromium.sh
+	cd mobile && npm run --silent screens -- $(if $(WRITE),--write)
+	cd mobile && npm run --silent test:walk
 
 .PHONY: test-android
 test-android: $(CLIENT_READY) ## the app's Kotlin on a JVM: engine and services, and conversations with the client core (JDK 17, Maven)
