@@ -64,8 +64,8 @@ demo: setup ## two people write to each other through a relay of their own, in o
 # -- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## run every check: lint, client, app, screens, relay, both together, calls, demo
-	@scripts/stages.sh lint test-client test-app screens test-relay test-both test-calls demo
+test: setup ## run every check: lint, client, app, relay, both together, calls, demo
+	@scripts/stages.sh lint test-client test-app test-relay test-both test-calls demo
 
 .PHONY: lint
 lint: $(PYTHON_READY) ## style and types of the Python code
