@@ -49,7 +49,11 @@ $(CLIENT_READY): mobile/package.json mobile/package-lock.json mobile/.npmrc scri
 
 .PHONY: setup-calls
 setup-calls: ## install coturn and espeak-ng (Debian packages), which the tests of calls need
-	@scripts/check_calls.sh
+	@scripts/check_packages.sh "tests of calls" turnserver:coturn espeak-ng:espeak-ng
+
+.PHONY: setup-operator
+setup-operator: ## install Chromium, nginx and Caddy (Debian packages), which tests of the invite page and of deploy/ run
+	@scripts/check_packages.sh "some tests are left out" chromium:chromium nginx:nginx-light caddy:caddy || true
 
 # -- use -------------------------------------------------------------------------------------------------------------
 
@@ -104,7 +108,7 @@ test-android: $(CLIENT_READY) ## the app's Kotlin on a JVM: engine and services,
 	@scripts/test_android.sh
 
 .PHONY: test-relay
-test-relay: setup setup-calls ## tests of the relay (some of them ask libsignal under Node)
+test-relay: setup setup-calls setup-operator ## tests of the relay (some of them ask libsignal under Node)
 	$(BIN)/pytest
 
 .PHONY: test-both
