@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles the app's Kotlin on a JVM and tests it: alone, under Robolectric, and against the client core under Node.
-# Everything Maven fetches lies in a repository of this checkout and is compared with a list of hashes before any of it runs.
+# Everything Maven fetches lies in a repository of this checkout and is compared with a list of hashes before anything is built with it.
 #   scripts/test_android.sh [fetch|record]   fetch: only fetch and compare; record: write the list anew, after a change of versions
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -5,11 +5,12 @@ import path from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { RelayUnreachable } from '../src/core/errors.ts';
+import { RelayRefused, RelayUnreachable } from '../src/core/errors.ts';
 import type { AccountView, CallView, Change, ConversationView } from '../src/core/messenger.ts';
-import type { Database, SocketListener } from '../src/core/ports.ts';
-import { toUtf8 } from '../src/core/bytes.ts';
+import type { AnonymousHttp, Database, IdentifiedHttp, SocketListener } from '../src/core/ports.ts';
+import { toBase64url, toUtf8 } from '../src/core/bytes.ts';
 import type { SignalEngine } from '../src/core/engine.ts';
+import { AnonymousApi, IdentifiedApi } from '../src/core/relay_api.ts';
 import { openDatabase } from '../src/node/database.ts';
 import { systemClock, systemRandom } from '../src/node/machine.ts';
 import { NodeSignalEngine } from '../src/node/signal_engine.ts';
@@ -21,8 +22,10 @@ import { phoneKeyVault } from '../src/phone/key_vault.ts';
 import { phoneLanes } from '../src/phone/lanes.ts';
 import { phoneClock, phoneRandom } from '../src/phone/machine.ts';
 import { Native } from '../src/phone/native.ts';
-import type { NativeModule, PhoneEvent } from '../src/phone/native.ts';
-import { openWithKey } from '../src/phone/phone_side.ts';
+import type { NativeModule, PhoneEvent, PushState } from '../src/phone/native.ts';
+import { openWithKey, phoneSide } from '../src/phone/phone_side.ts';
+import type { PhonePorts, Push } from '../src/phone/phone_side.ts';
+import { pushLink } from '../src/phone/push_link.ts';
 import { selfTest } from '../src/phone/self_test.ts';
 import type { SelfTestMachine } from '../src/phone/self_test.ts';
 import { mailTask } from '../src/phone/wake.ts';
@@ -377,4 +380,109 @@ test('archives: written aside, refused over another, read in pieces, and nothing
   await other.abort();
   expect([...kept.keys()]).toEqual(['/a/archive']);
   await expect(files.read('/a/none')).rejects.toMatchObject({ code: 'no_file' });
+});
+
+describe('UnifiedPush and the relay', () => {
+  function linked(options: { key?: string | null; fails?: Error } = {}) {
+    const done: string[] = [];
+    let state: PushState = { distributor: null, endpoint: null, p256dh: null, auth: null };
+    let say: (state: PushState) => void = () => undefined;
+    const push: Push = {
+      state: async () => state,
+      async register(distributor, vapid) {
+        done.push(`register ${distributor} ${vapid}`);
+        state = { distributor, endpoint: null, p256dh: 'P', auth: 'A' };
+      },
+      async unregister() {
+        done.push('unregister');
+        state = { distributor: null, endpoint: null, p256dh: null, auth: null };
+      },
+      onChange(listener) {
+        say = listener;
+        return () => undefined;
+      },
+    };
+    const link = pushLink(push, {
+      key: async () => (options.key === undefined ? 'VAPID' : options.key),
+      set: async ({ endpoint }) => void done.push(`set ${endpoint}`),
+      async forget() {
+        done.push('forget');
+        if (options.fails) throw options.fails;
+      },
+    });
+    const endpoint = async (endpoint: string | null): Promise<void> => {
+      state = { ...state, endpoint };
+      say(state);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    return { done, link, endpoint };
+  }
+
+  test('an endpoint that comes goes to the relay, and one that goes is forgotten there', async () => {
+    const { done, link, endpoint } = linked();
+    await link.begin([{ id: 'ntfy' }, { id: 'other' }]);
+    await endpoint('https://push.example/1');
+    await link.renew();
+    await endpoint(null);
+    await link.begin([{ id: 'other' }, { id: 'ntfy' }]); // the one that was chosen stays
+    await link.end();
+    await link.end();
+    await link.renew();
+    expect(done).toEqual(['register ntfy VAPID', 'set https://push.example/1', 'set https://push.example/1', 'forget', 'register ntfy VAPID', 'unregister', 'forget']);
+  });
+
+  test('without a distributor, or a relay that sends any, the mode is not taken', async () => {
+    await expect(linked().link.begin([])).rejects.toMatchObject({ code: 'no_distributor' });
+    const { done, link } = linked({ key: null });
+    await expect(link.begin([{ id: 'ntfy' }])).rejects.toMatchObject({ code: 'no_push' });
+    expect(done).toEqual([]);
+  });
+
+  test('it can be left without the relay, but not against its word', async () => {
+    for (const fails of [new RelayUnreachable('gone'), new RelayRefused(404, 'no_push', null)]) {
+      const { link } = linked({ fails });
+      await link.begin([{ id: 'ntfy' }]);
+      await link.end();
+    }
+    const { link } = linked({ fails: new RelayRefused(401, 'unauthorized', null) });
+    await link.begin([{ id: 'ntfy' }]);
+    await expect(link.end()).rejects.toMatchObject({ code: 'unauthorized' });
+  });
+
+  test('the choice of a mode asks first and is kept after', async () => {
+    const { module, native } = scripted();
+    module.answers['distributors'] = [{ id: 'ntfy', name: 'ntfy' }];
+    module.answers['about'] = { android: '15' };
+    const order: string[] = [];
+    const side = phoneSide({
+      native,
+      push: { begin: async () => void order.push('begin'), end: () => Promise.reject(new Error('the relay says no')) },
+    } as unknown as PhonePorts);
+    await side.delivery.setMode('unified_push');
+    expect(order).toEqual(['begin']);
+    expect(module.asked.at(-1)).toEqual({ name: 'setDelivery', args: { mode: 'unified_push' } });
+    await expect(side.delivery.setMode('service')).rejects.toThrow('says no');
+    expect(module.asked.filter(({ name }) => name === 'setDelivery')).toHaveLength(1);
+  });
+
+  test('what the core says to the relay about it', async () => {
+    const asked: object[] = [];
+    const http = (status: number, body = ''): IdentifiedHttp & AnonymousHttp => ({
+      request: async (request: object) => {
+        asked.push(request);
+        return { status, body, retryAfterS: null };
+      },
+    });
+    const subscription = { endpoint: 'https://push.example/1', p256dh: 'P', auth: 'A' };
+    await new IdentifiedApi(http(204), 'https://r.example').setPush('Bearer x', subscription);
+    await new IdentifiedApi(http(204), 'https://r.example').forgetPush('Bearer x');
+    expect(asked).toEqual([
+      { method: 'PUT', url: 'https://r.example/v1/push', authorization: 'Bearer x', json: subscription },
+      { method: 'DELETE', url: 'https://r.example/v1/push', authorization: 'Bearer x' },
+    ]);
+    const key = toBase64url(new Uint8Array(65).fill(4));
+    expect(await new AnonymousApi(http(200, JSON.stringify({ push_key: key })), 'https://r.example').pushKey()).toBe(key);
+    expect(await new AnonymousApi(http(200, '{"push_key":null}'), 'https://r.example').pushKey()).toBeNull();
+    await expect(new IdentifiedApi(http(422, '{"code":"bad_endpoint"}'), 'https://r.example').setPush('Bearer x', subscription)).rejects.toMatchObject({ code: 'bad_endpoint' });
+  });
 });

@@ -171,6 +171,17 @@ export class IdentifiedApi {
     return { evaluated: answer.byteStrings('evaluated', MOST_ELEMENTS, 32), proof: answer.bytes('proof', 64) };
   }
 
+  /** Where the relay knocks when something waits. @throws RelayRefused 404 `no_push`, 422 `bad_endpoint` */
+  async setPush(authorization: string, subscription: { readonly endpoint: string; readonly p256dh: string; readonly auth: string }): Promise<void> {
+    const { endpoint, p256dh, auth } = subscription;
+    expect(await this.#http.request({ method: 'PUT', url: `${this.#relayUrl}/v1/push`, authorization, json: { endpoint, p256dh, auth } }), 204);
+  }
+
+  /** @throws RelayRefused 404 `no_push` */
+  async forgetPush(authorization: string): Promise<void> {
+    expect(await this.#http.request({ method: 'DELETE', url: `${this.#relayUrl}/v1/push`, authorization }), 204);
+  }
+
   /** Instead of all that is there: what another phone uploaded is never handed out again. At most 100 of each one-time kind. */
   async replaceKeys(authorization: string, keys: ReplacedKeys): Promise<KeyCounts> {
     const json = {
@@ -258,6 +269,12 @@ export class AnonymousApi {
   async relay(): Promise<{ readonly protocol: number; readonly trustRoot: Uint8Array; readonly now: number }> {
     const answer = expect(await this.#http.request({ method: 'GET', url: `${this.#relayUrl}/v1/relay` }), 200);
     return { protocol: answer.integer('protocol'), trustRoot: answer.bytes('trust_root', 33), now: answer.integer('now') };
+  }
+
+  /** The key its pushes are signed with (RFC 8292), base64url; null for a relay without push. */
+  async pushKey(): Promise<string | null> {
+    const answer = expect(await this.#http.request({ method: 'GET', url: `${this.#relayUrl}/v1/relay` }), 200);
+    return answer.has('push_key') ? toBase64url(answer.bytes('push_key', 65)) : null;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Messenger } from '../core/messenger.ts';
 import type { Database, KeyVault } from '../core/ports.ts';
 import type { AudioRoute, Device } from '../ui/device/device';
 import type { Native, PushState, Routes } from './native.ts';
+import type { PushLink } from './push_link.ts';
 
 /** What Android lets an app do only when the person agrees. */
 export interface Permissions {
@@ -16,6 +17,8 @@ export interface PhonePorts {
   readonly permissions: Permissions;
   readonly addressBook: () => Promise<readonly { readonly number: string; readonly name: string | null }[]>;
   readonly openMessenger: () => Promise<Messenger>;
+  /** Before and after the person's choice of mode: without it no push is ever asked for. */
+  readonly push: Pick<PushLink, 'begin' | 'end'>;
   readonly selfTest: Device['selfTest'];
   readonly version: string;
   readonly libsignal: string;
@@ -23,7 +26,7 @@ export interface PhonePorts {
 
 export type PhoneSide = Omit<Device, 'preferences' | 'files' | 'build'> & { readonly build: { readonly version: string; readonly libsignal: string; android: string } };
 
-export function phoneSide({ native, permissions, addressBook, openMessenger, selfTest, version, libsignal }: PhonePorts): PhoneSide {
+export function phoneSide({ native, push, permissions, addressBook, openMessenger, selfTest, version, libsignal }: PhonePorts): PhoneSide {
   let opening: Promise<Messenger> | null = null;
   const build = { version, libsignal, android: '' };
   void native.call<{ android: string }>('about').then(({ android }) => {
@@ -74,7 +77,12 @@ export function phoneSide({ native, permissions, addressBook, openMessenger, sel
     },
     delivery: {
       mode: () => native.call<'service' | 'unified_push' | 'open_only'>('delivery'),
-      setMode: async (mode) => void (await native.call('setDelivery', { mode })),
+      async setMode(mode) {
+        // Asked first: a mode that cannot work is not taken.
+        if (mode === 'unified_push') await push.begin(await native.call<readonly { id: string }[]>('distributors'));
+        else await push.end();
+        await native.call('setDelivery', { mode });
+      },
       distributors: () => native.call<readonly { id: string; name: string }[]>('distributors'),
       batteryExempt: () => native.call<boolean>('batteryExempt'),
       askBatteryExemption: async () => void (await native.call('askBatteryExemption')),

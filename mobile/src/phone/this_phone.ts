@@ -9,6 +9,8 @@ import * as Keychain from 'react-native-keychain';
 import { mediaDevices, RTCPeerConnection } from 'react-native-webrtc';
 
 import { openApp } from '../core/app.ts';
+import type { App } from '../core/app.ts';
+import { bearer } from '../core/relay_api.ts';
 import type { Messenger } from '../core/messenger.ts';
 import type { Database } from '../core/ports.ts';
 import { sottovoceModule } from '../../modules/sottovoce-native/index.ts';
@@ -25,8 +27,9 @@ import { plainNotices } from './headless.ts';
 import type { NoticeWords } from './headless.ts';
 import { phonePeerConnections } from './peer_connections.ts';
 import type { CallSound, WebRtc } from './peer_connections.ts';
-import { openWithKey, phoneSide } from './phone_side.ts';
+import { openWithKey, phonePush, phoneSide } from './phone_side.ts';
 import type { Permissions, PhoneSide } from './phone_side.ts';
+import { pushLink } from './push_link.ts';
 import { selfTest } from './self_test.ts';
 import { PhoneSignalEngine } from './signal_engine.ts';
 import { mailTask } from './wake.ts';
@@ -97,8 +100,28 @@ function make(): ThisPhone {
   const native = new Native(sottovoceModule());
   const clock = phoneClock(native);
   const engine = new PhoneSignalEngine(native);
+  let opened: App | null = null;
+  /** @throws CannotDo `not_joined` */
+  const account = async () => {
+    if (!opened) await side.openMessenger();
+    if (!opened) throw new Error('the messenger is open without having been opened');
+    const { api, anonymousApi, account } = await opened.client.running();
+    return { api, anonymousApi, authorization: bearer(account.accountId, account.secret) };
+  };
+  const push = pushLink(phonePush(native), {
+    key: async () => (await account()).anonymousApi.pushKey(),
+    async set(subscription) {
+      const { api, authorization } = await account();
+      await api.setPush(authorization, subscription);
+    },
+    async forget() {
+      const { api, authorization } = await account();
+      await api.forgetPush(authorization);
+    },
+  });
   const side = phoneSide({
     native,
+    push,
     permissions,
     addressBook,
     async openMessenger(): Promise<Messenger> {
@@ -113,7 +136,9 @@ function make(): ThisPhone {
         files: phoneArchiveFiles((uri) => new File(uri) as unknown as PhoneFile, scratch),
         calls: { peers: phonePeerConnections({ RTCPeerConnection, mediaDevices } as unknown as WebRtc, sound), ringer },
       });
+      opened = messenger;
       bridgeCalls(native, messenger);
+      void push.renew().catch(() => undefined); // not joined yet, or out of reach: at the next start
       AppState.addEventListener('change', (state) => void messenger.setForeground(state === 'active').catch(() => undefined));
       return messenger;
     },

@@ -91,3 +91,11 @@ test('the calls of both sides have the same names', () => {
   expect([...asked].filter((name) => !known.has(name))).toEqual([]);
   expect([...known].filter((name) => !asked.has(name) && name !== 'http')).toEqual([]);
 });
+
+test('the recipe for F-Droid builds the version that the app says it is', () => {
+  const config = read(MOBILE, 'app.config.ts');
+  const recipe = read(MOBILE, 'fdroid/org.sottovoce.app.yml');
+  const [name, code, id] = [/version: '([^']+)'/, /versionCode: (\d+)/, /package: '([^']+)'/].map((pattern) => config.match(pattern)?.[1]);
+  for (const line of [`versionName: ${name}`, `versionCode: ${code}`, `commit: v${name}`, `CurrentVersion: ${name}`, `CurrentVersionCode: ${code}`]) expect(recipe).toContain(line);
+  expect(id).toBe('org.sottovoce.app');
+});
