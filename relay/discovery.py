@@ -14,11 +14,9 @@ import trio
 
 from relay.database import Database
 from relay.invites import Invites
-from relay.oprf import BadElement, Blinded, Evaluation, NumberOprf, read_elements
+from relay.oprf import Blinded, Evaluation, NumberOprf, read_elements
 from relay.queries import discovery as sql
 from relay.scarce_limits import Allowance, ScarceLimits
-
-__all__ = ["ELEMENTS_MAX", "LOOKUP_TOKENS", "BadElement", "Discovery"]
 
 ELEMENTS_MAX: Final = 100
 """Blinded elements in one call: 7 ms of work in which nothing else runs."""

@@ -9,10 +9,10 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 from quart import Blueprint
 
-from relay.discovery import ELEMENTS_MAX, LOOKUP_TOKENS, BadElement
+from relay.discovery import ELEMENTS_MAX, LOOKUP_TOKENS
 from relay.errors import BadRequest
 from relay.frames import B64
-from relay.oprf import ELEMENT_BYTES, PROOF_BYTES
+from relay.oprf import ELEMENT_BYTES, PROOF_BYTES, BadElement
 from relay.routes.http import Asked, Call, Lane, Message, blueprint_of
 from relay.routes.models import Hash
 from relay.services import Services
