@@ -1,5 +1,7 @@
 /** The device of component tests: everything is there, everything is remembered. */
 import type { Messenger } from '../src/core/messenger.ts';
+import { announce } from '../src/ui/frame/announcer';
+import { translator } from '../src/ui/i18n/words';
 import type { CallNotification, Device, MessageNotification } from '../src/ui/device/device';
 
 export interface TestDevice extends Device {
@@ -9,9 +11,13 @@ export interface TestDevice extends Device {
 export function testDevice(open: () => Promise<Messenger>, preferences: object = {}): TestDevice {
   const seen: TestDevice['seen'] = { secure: [], incognito: [], copied: [], messages: [], calls: [], unlockAnswers: [], written: [] };
   let stored = JSON.stringify(preferences);
-  return {
+  const device: TestDevice = {
     seen,
-    openMessenger: open,
+    async openMessenger() {
+      const messenger = await open();
+      announce(messenger, device, translator('en'));
+      return messenger;
+    },
     preferences: {
       read: async () => stored,
       write: async (text) => {
@@ -50,4 +56,5 @@ export function testDevice(open: () => Promise<Messenger>, preferences: object =
     ],
     build: { version: '0.1.0', libsignal: '0.86.5', android: '15' },
   };
+  return device;
 }

@@ -31,12 +31,12 @@ export function ChatHeader({ conversation, onTimer, onCall }: { readonly convers
       >
         <Avatar peer={peer} name={name} size={40} />
         <View style={{ flex: 1 }}>
-          <Heading kind="strong" numberOfLines={1} accessibilityRole="text">
+          <Heading kind="strong" numberOfLines={1} largest={1.5} accessibilityRole="text">
             {name}
           </Heading>
           <View style={{ flexDirection: 'row', alignItems: 'center', gap: space.xs }}>
             {verified && identity === 'same' && !conversation.typing && <Icon name="verified" size={14} colour={colours.good} />}
-            <Txt kind="caption" tone={conversation.typing ? 'accent' : identity !== 'same' ? 'caution' : verified ? 'good' : 'inkSoft'} numberOfLines={1} style={{ flexShrink: 1 }}>
+            <Txt kind="caption" tone={conversation.typing ? 'accent' : identity !== 'same' ? 'caution' : verified ? 'good' : 'inkSoft'} numberOfLines={1} largest={1.5} style={{ flexShrink: 1 }}>
               {under}
             </Txt>
           </View>

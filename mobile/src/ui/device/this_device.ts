@@ -2,12 +2,26 @@
 import { Directory, File, Paths } from 'expo-file-system';
 
 import { thisPhone } from '../../phone/this_phone.ts';
+import { announce } from '../frame/announcer';
+import { phoneLanguages } from '../frame/system';
+import { chooseLanguage } from '../i18n/languages';
+import { translator } from '../i18n/words';
 import type { Device } from './device';
+
+let announcing = false;
 
 const preferences = (): File => new File(Paths.document, 'preferences.json');
 
 export const device: Device = {
   ...thisPhone(),
+  async openMessenger() {
+    const messenger = await thisPhone().openMessenger();
+    if (!announcing) {
+      announcing = true;
+      announce(messenger, device, translator(chooseLanguage(phoneLanguages())));
+    }
+    return messenger;
+  },
   preferences: {
     read: async () => (preferences().exists ? preferences().text() : null),
     write: async (text) => preferences().write(text),

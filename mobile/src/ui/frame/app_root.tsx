@@ -35,9 +35,9 @@ export function AppRoot({ device, children }: { readonly device: Device; readonl
           <WordsProvider value={words}>
             <PreferencesProvider device={device}>
               <Looks rtl={isRtl(words.language)} language={words.language}>
-                <LockGate>
-                  <CoreGate device={device}>{children}</CoreGate>
-                </LockGate>
+                <CoreGate device={device}>
+                  <LockGate>{children}</LockGate>
+                </CoreGate>
               </Looks>
             </PreferencesProvider>
           </WordsProvider>
@@ -75,7 +75,7 @@ function Looks({ rtl, language, children }: { readonly rtl: boolean; readonly la
   );
 }
 
-/** Opens the core once, and tells it whether somebody is looking. */
+/** Opens the core once, also behind the lock: messages arrive there too. Tells it whether somebody is looking. */
 function CoreGate({ device, children }: { readonly device: Device; readonly children: ReactNode }): ReactElement {
   const [client, setClient] = useState<Client | null>(null);
   const [error, setError] = useState<string | null>(null);

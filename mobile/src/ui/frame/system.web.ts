@@ -7,5 +7,6 @@ export const phoneLanguages = (): readonly string[] => [new URLSearchParams(wind
 export const phoneLocale = (language: string): Locale => ({ tag: language, clock24: true });
 
 export function showBars(look: Look): void {
+  document.documentElement.dir = look.rtl ? 'rtl' : 'ltr'; // sheets hang on the document, not on the app
   document.body.style.backgroundColor = look.colours.canvas;
 }

@@ -50,7 +50,7 @@ export function TabBar({ current, onGo }: { readonly current: string; readonly o
                 </View>
               )}
             </View>
-            <Txt kind="caption" tone={here ? 'ink' : 'inkSoft'} weight={here ? '600' : '500'} numberOfLines={1}>
+            <Txt kind="caption" tone={here ? 'ink' : 'inkSoft'} weight={here ? '600' : '500'} numberOfLines={1} largest={1.4}>
               {t(title)}
             </Txt>
           </Touch>

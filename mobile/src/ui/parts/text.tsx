@@ -18,16 +18,18 @@ interface Props extends Omit<TextProps, 'style'> {
   readonly colour?: string;
   readonly weight?: Weight;
   readonly centred?: boolean;
+  /** Where there is no more room: not larger than this, and the whole text in a label. */
+  readonly largest?: number;
   readonly style?: StyleProp<TextStyle>;
   readonly children: ReactNode;
 }
 
 /** Size, line and face of a style, also for text fields. */
-export function useTypeStyle(kind: TypeName, weight?: Weight): TextStyle {
+export function useTypeStyle(kind: TypeName, weight?: Weight, largest: number = largestScale): TextStyle {
   const { textScale } = useLook();
   const { language } = useWords();
   const { size, line, weight: usual, tracking } = styles[kind];
-  const own = ownTextScale(textScale);
+  const own = Math.min(ownTextScale(textScale), largest);
   const chosen = weight ?? usual;
   const first = language === 'ar' ? families.arabic[chosen] : families.latin[chosen];
   const second = language === 'ar' ? families.latin[chosen] : families.arabic[chosen];
@@ -42,11 +44,11 @@ export function useTypeStyle(kind: TypeName, weight?: Weight): TextStyle {
   };
 }
 
-export function Txt({ kind = 'body', tone = 'ink', colour, weight, centred, style, children, ...rest }: Props): ReactElement {
+export function Txt({ kind = 'body', tone = 'ink', colour, weight, centred, largest = largestScale, style, children, ...rest }: Props): ReactElement {
   const { colours } = useLook();
-  const face = useTypeStyle(kind, weight);
+  const face = useTypeStyle(kind, weight, largest);
   return (
-    <Text maxFontSizeMultiplier={largestScale} {...rest} style={[face, { color: colour ?? colours[tone] }, centred === true && { textAlign: 'center' }, style]}>
+    <Text maxFontSizeMultiplier={largest} {...rest} style={[face, { color: colour ?? colours[tone] }, centred === true && { textAlign: 'center' }, style]}>
       {children}
     </Text>
   );

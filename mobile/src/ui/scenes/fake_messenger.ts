@@ -28,10 +28,6 @@ export class FakeMessenger implements Messenger {
     return () => this.#listeners.delete(listener);
   }
 
-  get listening(): number {
-    return this.#listeners.size;
-  }
-
   tell(change: Change): void {
     for (const listener of [...this.#listeners]) listener(change);
   }

@@ -71,4 +71,6 @@ export const errors = {
   'error.turn_full': 'خادم الصوت ممتلئ. حاول لاحقًا.',
   'error.turn_unreachable': 'خادم الصوت لا يجيب.',
   'error.in_call': 'هناك مكالمة جارية.',
+  'error.no_turn': 'لا مسار للمكالمات في الخادم حاليًا.',
+  'error.import_failed': 'تعذّرت استعادة الأرشيف. لم يتغيّر شيء.',
 } as const;

@@ -71,4 +71,6 @@ export const errors = {
   'error.turn_full': 'Das Sprach-Relay ist voll. Versuch es später.',
   'error.turn_unreachable': 'Das Sprach-Relay antwortet nicht.',
   'error.in_call': 'Es läuft schon ein Anruf.',
+  'error.no_turn': 'Das Relay hat gerade keinen Weg für Anrufe.',
+  'error.import_failed': 'Das Archiv konnte nicht übernommen werden. Nichts wurde geändert.',
 } as const;

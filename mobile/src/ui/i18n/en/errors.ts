@@ -71,4 +71,6 @@ export const errors = {
   'error.turn_full': 'The relay of voices is full. Try again later.',
   'error.turn_unreachable': 'The relay of voices does not answer.',
   'error.in_call': 'A call is already going on.',
+  'error.no_turn': 'The relay has no way for calls at the moment.',
+  'error.import_failed': 'The archive could not be taken over. Nothing was changed.',
 } as const;

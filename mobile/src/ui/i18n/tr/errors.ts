@@ -71,4 +71,6 @@ export const errors = {
   'error.turn_full': 'Ses aktarıcısı dolu. Sonra tekrar dene.',
   'error.turn_unreachable': 'Ses aktarıcısı yanıt vermiyor.',
   'error.in_call': 'Zaten bir görüşme var.',
+  'error.no_turn': 'Aktarıcıda şu an görüşme yolu yok.',
+  'error.import_failed': 'Arşiv aktarılamadı. Hiçbir şey değiştirilmedi.',
 } as const;
