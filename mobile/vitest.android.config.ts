@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['tests/android/*.android.ts'],
     pool: 'forks',
     fileParallelism: false, // each file has a JVM beside it
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
   },
 });
