@@ -181,6 +181,24 @@ test('blocking without a network is planned, and carried out at the next connect
   await until('Bob has it', async () => (await bob.app.client.contact(adaId)).accessKey?.join() === (await back.app.client.account()).contactAccessKey.join());
 });
 
+test('a relay that is busy at the moment of blocking is asked again, also while the connection stays up', async () => {
+  const [ada, eve] = [await join('Ada'), await join('Eve')];
+  const [adaId, eveId] = (await friends(ada, eve)) as [string, string];
+  const before = accessHash(adaId);
+  const { http } = ada.app.client.machine.identified as unknown as { http: { request: (request: { url: string }) => Promise<unknown> } };
+  const { request } = http;
+  let refusals = 1;
+  http.request = (asked) => {
+    if (!asked.url.endsWith('/v1/account/access') || refusals === 0) return request(asked);
+    refusals -= 1;
+    return Promise.resolve({ status: 503, body: '{"code":"unavailable"}', retryAfterS: 1 });
+  };
+  await ada.app.block(eveId);
+  await until('the relay has another key', () => accessHash(adaId) !== before);
+  expect(refusals).toBe(0);
+  expect((await ada.app.connection()).state).toBe('online');
+}, 60_000);
+
 test('on no_access the own mailbox is read first: the new key may be waiting there', async () => {
   const [ada, bob, eve] = [await join('Ada'), await join('Bob'), await join('Eve')];
   const [adaId, bobId, eveId] = (await friends(ada, bob, eve)) as [string, string, string];

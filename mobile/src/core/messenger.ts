@@ -15,14 +15,21 @@ export interface Messenger {
   join(request: { readonly invite: string; readonly name: string; readonly number: string | null }): Promise<AccountView>;
   /** Back into an account whose phone is gone: new keys, same account, mailbox emptied. `invite` is any link of that relay. */
   recover(request: { readonly invite: string; readonly name: string; readonly account: string | null; readonly number: string | null; readonly recoveryCode: string }): Promise<AccountView>;
+  /** 56 letters and digits in groups of four; another one after every recovery. */
   recoveryCode(): Promise<string>;
-  /** Whether it was typed in right; remembered, so that the app need not ask again. */
+  /** Whether it was typed in right; remembered, so that the app need not ask again. @throws CannotDo `mistyped_code` when it is no recovery code at all */
   confirmRecoveryCode(typed: string): Promise<boolean>;
+  /** Contacts are told inside the encryption, over ten minutes. @throws CannotDo `bad_name` */
   setName(name: string): Promise<void>;
+  /** At the relay, then here. @throws RelayUnreachable, RelayRefused: begun, and gone on with by the same call or the next `start` */
   deleteAccount(): Promise<void>;
-  /** An archive for a new phone at `file`, restored once as a test before this resolves. Answers the 64-character code that opens it. */
+  /**
+   * An archive for a new phone at `file`, restored once as a test before this resolves. Answers the code that opens it,
+   * 64 letters and digits in groups of four. This phone then rests (`elsewhere`), so that nothing arrives here that the archive does not have;
+   * `reconnect` goes on here. @throws CannotDo `file_exists`, `no_file`, SottovoceError `archive_test_failed`
+   */
   exportArchive(file: string): Promise<{ readonly code: string; readonly messages: number; readonly contacts: number }>;
-  /** @throws CannotDo `wrong_code`, `damaged_archive`, `already_joined`; nothing is overwritten then */
+  /** @throws CannotDo `wrong_code`, `damaged_archive`, `other_version`, `already_joined`, `no_file`, SottovoceError `import_failed`; nothing is overwritten then */
   importArchive(file: string, code: string): Promise<AccountView>;
 
   // --- being connected
@@ -30,7 +37,7 @@ export interface Messenger {
   stop(): Promise<void>;
   /** In the background the core is sparing: no typing, longer waits between tries. */
   setForeground(foreground: boolean): Promise<void>;
-  /** Connects again now, also after `elsewhere`. */
+  /** Connects again now, also after `elsewhere`, and after an archive was made: it is out of date then. */
   reconnect(): Promise<void>;
   connection(): Promise<ConnectionView>;
   /** Sends itself a message through the whole path. @throws SottovoceError when it did not come back */

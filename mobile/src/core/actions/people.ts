@@ -1,4 +1,5 @@
 /** People: contacts, names, requests, blocking, safety numbers. */
+import { backoffMs } from '../backoff.ts';
 import { sameBytes } from '../bytes.ts';
 import { CannotDo, NotTrusted } from '../errors.ts';
 import { parseContactLink } from '../links.ts';
@@ -33,6 +34,9 @@ export type PeoplePart = Pick<
 export class PeopleActions implements PeoplePart {
   readonly #core: Core;
   #finishing: Promise<void> | null = null;
+  #attempts = 0;
+  #over = false;
+  #cancelRetry: () => void = () => undefined;
 
   constructor(core: Core) {
     this.#core = core;
@@ -173,10 +177,17 @@ export class PeopleActions implements PeoplePart {
 
   // --- the relay's part of blocking
 
-  /** Goes on with what `block` planned. Called at every connection; what fails waits for the next one. */
+  /** Goes on with what `block` planned: now, and again until the relay has answered. */
   finishAccessChange(): void {
+    if (this.#over) return;
+    this.#cancelRetry();
     this.#finishing ??= this.#finish()
-      .catch(() => undefined) // the relay was away or busy: it stays planned
+      .then(
+        () => {
+          this.#attempts = 0;
+        },
+        () => this.#later(), // the relay was away or busy: it stays planned
+      )
       .finally(() => {
         this.#finishing = null;
       });
@@ -189,9 +200,20 @@ export class PeopleActions implements PeoplePart {
     changed({ topic: 'account' }); // the card is another one now
   }
 
-  /** For an orderly end: nothing goes on by itself after this. */
+  /** A connection that stays up is not the sign to wait for. */
+  #later(): void {
+    if (this.#over) return;
+    const { clock, random } = this.#core.client.machine;
+    this.#cancelRetry = clock.after(backoffMs(this.#attempts, (random.bytes(1)[0] ?? 0) / 255, 2_000, 600_000), () => this.finishAccessChange());
+    this.#attempts += 1;
+  }
+
+  /** With `stop`; what is planned goes on after the next `start`. */
   async settled(): Promise<void> {
+    this.#over = true;
+    this.#cancelRetry();
     await this.#finishing;
+    this.#over = false;
   }
 
   /** Nothing for whom we cannot write to. */
