@@ -176,12 +176,16 @@ describe('lanes', () => {
     const { anonymous, identified } = phoneLanes(native);
     anonymous.sockets.open('wss://r.example/v1/post', new Heard());
     await anonymous.http.request({ method: 'POST', url: 'https://r.example/v1/prekeys/x/take', accessKey: 'k' });
+    await anonymous.http.request({ method: 'POST', url: 'https://r.example/v1/discovery/lookup', json: { tokens: [] } });
+    expect(module.asked.at(-1)?.args['json']).toBe('{"tokens":[]}');
     for (const { args } of module.asked) {
       expect(args['lane']).toBe('anonymous');
       expect(args['authorization'] ?? null).toBeNull();
     }
     await identified.http.request({ method: 'PUT', url: 'https://r.example/v1/keys', authorization: 'Bearer x', json: { a: 1 } });
     expect(module.asked.at(-1)?.args).toEqual({ lane: 'identified', method: 'PUT', url: 'https://r.example/v1/keys', authorization: 'Bearer x', json: '{"a":1}' });
+    await identified.http.request({ method: 'POST', url: 'https://r.example/v1/accounts/recover', authorization: null, json: {} });
+    expect(module.asked.at(-1)?.args['authorization']).toBeNull();
   });
 
   test('no answer is a relay that cannot be reached; a native failure ends the socket', async () => {

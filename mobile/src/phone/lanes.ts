@@ -64,7 +64,10 @@ export function phoneLanes(native: Native): Lanes {
       sockets: { open: (url, authorization, listener) => sockets.open('identified', url, authorization, listener) },
     },
     anonymous: {
-      http: { request: ({ method, url, accessKey }) => request(native, { lane: 'anonymous', method, url, accessKey: accessKey ?? null, json: null }) },
+      http: {
+        request: ({ method, url, accessKey, json }) =>
+          request(native, { lane: 'anonymous', method, url, accessKey: accessKey ?? null, json: json === undefined ? null : JSON.stringify(json) }),
+      },
       sockets: { open: (url, listener) => sockets.open('anonymous', url, null, listener) },
     },
   };

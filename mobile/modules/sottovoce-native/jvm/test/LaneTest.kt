@@ -84,6 +84,15 @@ class LaneTest {
         other.close()
     }
 
+    @Test
+    fun `each call of the anonymous lane is alone on its connection`() {
+        val anonymous = anonymousLane()
+        repeat(3) { server.enqueue(MockResponse().setBody("x")) }
+        repeat(3) { assertEquals(200, ask(anonymous)?.status) }
+        assertEquals(listOf(0, 0, 0), List(3) { server.takeRequest().sequenceNumber })
+        anonymous.close()
+    }
+
     // -- sockets --
 
     private class Told : SocketListener {

@@ -16,12 +16,13 @@ import org.sottovoce.phone.mailbox.MailboxSurroundings
 import org.sottovoce.phone.network.Lane
 import org.sottovoce.phone.network.NetworkCalls
 import org.sottovoce.phone.network.PostSockets
+import org.sottovoce.phone.network.anonymousLane
 
 /** Android's part is played by one scheduled thread; waking the core is told as an event, and so is every change of state. */
 private class Pipe(private val out: Writer) : MailboxSurroundings {
     private val thread = Executors.newSingleThreadScheduledExecutor { Thread(it).apply { isDaemon = true } }
     private val engine = EngineCalls()
-    private val lanes = Lane() to Lane()
+    private val lanes = Lane() to anonymousLane()
     private val posts = PostSockets(lanes.second, ::tell)
     private val mailbox = MailboxRunner(MailboxKeeper { 0.0 }, lanes.first, this, thread)
     private val network = NetworkCalls(lanes.first, lanes.second, posts, mailbox)

@@ -23,6 +23,7 @@ import org.sottovoce.phone.mailbox.MailboxSurroundings
 import org.sottovoce.phone.mailbox.Wakefulness
 import org.sottovoce.phone.network.Lane
 import org.sottovoce.phone.network.PostSockets
+import org.sottovoce.phone.network.anonymousLane
 import org.sottovoce.phone.notices.NoticeActions
 import org.sottovoce.phone.notices.Notices
 import org.sottovoce.phone.privacy.AppLock
@@ -45,7 +46,7 @@ class Phone private constructor(private val context: Context) {
     private val kept = ArrayDeque<JSONObject>()
 
     val identified = Lane()
-    val anonymous = Lane()
+    val anonymous = anonymousLane()
     val posts = PostSockets(anonymous, ::tellCore)
     val notices = Notices(context)
     val delivery = Delivery(context)

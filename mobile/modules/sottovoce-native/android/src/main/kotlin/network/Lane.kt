@@ -12,6 +12,7 @@ import okhttp3.ConnectionPool
 import okhttp3.Dispatcher
 import okhttp3.MediaType.Companion.toMediaType
 import okhttp3.OkHttpClient
+import okhttp3.Protocol
 import okhttp3.Request
 import okhttp3.RequestBody.Companion.toRequestBody
 import okhttp3.Response
@@ -52,6 +53,12 @@ interface Socket {
 /** What a machine of sessions needs of a lane; tests put a scripted one in its place. */
 fun interface Sockets {
     fun open(url: String, headers: Map<String, String>, listener: SocketListener): Socket
+}
+
+/** Each call on a connection of its own: one that is used again would tell that somebody asked about two people. */
+fun anonymousLane(): Lane = Lane {
+    connectionPool(ConnectionPool(0, 1, TimeUnit.SECONDS))
+    protocols(listOf(Protocol.HTTP_1_1)) // HTTP/2 carries calls that overlap on one connection
 }
 
 class Lane(configure: OkHttpClient.Builder.() -> Unit = {}) : Sockets {
