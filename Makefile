@@ -9,6 +9,7 @@ BIND ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?=
 UPGRADE ?=
+WRITE ?=
 EXAMPLES ?= 300
 COUNT ?= 110
 SECONDS_EACH ?= 60
@@ -48,7 +49,11 @@ $(CLIENT_READY): mobile/package.json mobile/package-lock.json mobile/.npmrc scri
 
 .PHONY: setup-calls
 setup-calls: ## install coturn and espeak-ng (Debian packages), which the tests of calls need
-	@scripts/check_calls.sh
+	@scripts/check_packages.sh "tests of calls" turnserver:coturn espeak-ng:espeak-ng
+
+.PHONY: setup-operator
+setup-operator: ## install Chromium, nginx and Caddy (Debian packages), which tests of the invite page and of deploy/ run
+	@scripts/check_packages.sh "some tests are left out" chromium:chromium nginx:nginx-light caddy:caddy || true
 
 # -- use -------------------------------------------------------------------------------------------------------------
 
@@ -87,12 +92,23 @@ test-app: $(CLIENT_READY) ## tests of the app's components, and its bundle for A
 	cd mobile && $(EXPO) npm run --silent export:android
 	@cd mobile && ls dist/android/_expo/static/js/android/*.hbc
 
+# Made again only when something of the app is newer: bundling takes half a minute.
+WEB := mobile/dist/web/index.html
+$(WEB): $(CLIENT_READY) mobile/app.config.ts $(shell find mobile/app mobile/src/ui mobile/src/core -type f 2>/dev/null)
+	cd mobile && $(EXPO) npm run --silent export:web
+
+.PHONY: screens
+screens: setup $(WEB) ## draw every screen in Chromium, compare with docs/screens (WRITE=1 replaces them), and walk through the app
+	@scripts/check_chromium.sh
+	cd mobile && npm run --silent screens -- $(if $(WRITE),--write)
+	cd mobile && npm run --silent test:walk
+
 .PHONY: test-android
 test-android: $(CLIENT_READY) ## the app's Kotlin on a JVM: engine and services, and conversations with the client core (JDK 17, Maven)
 	@scripts/test_android.sh
 
 .PHONY: test-relay
-test-relay: setup setup-calls ## tests of the relay (some of them ask libsignal under Node)
+test-relay: setup setup-calls setup-operator ## tests of the relay (some of them ask libsignal under Node)
 	$(BIN)/pytest
 
 .PHONY: test-both

@@ -6,10 +6,12 @@ For the operator's commands, which are no part of a running relay; that never op
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import select
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -87,9 +89,14 @@ class Probe:
             connection.endheaders()
             # Whoever is refused by the head alone is answered at once and the connection closed: a body sent into that would reset it, and
             # take the answer along. A proxy that collects bodies first waits for ours instead.
-            if body is not None and (len(body) <= _SMALL or not _readable(connection.sock, _ANSWER_TO_HEAD_S)):
-                connection.send(body)
-            response = connection.getresponse()
+            early = _early_answer(connection.sock) if body is not None and len(body) > _SMALL else b""
+            if early:
+                response = http.client.HTTPResponse(_Read(early))  # type: ignore[arg-type]
+                response.begin()
+            else:
+                if body is not None:
+                    connection.send(body)
+                response = connection.getresponse()
             lower = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, lower, response.read(_MOST_BYTES), ends_at)
         except (OSError, http.client.HTTPException) as error:
@@ -215,9 +222,35 @@ class ProbeSocket:
             self._events = self._connection.events()
 
 
-def _readable(stream: socket.socket, within_s: float) -> bool:
-    pending = stream.pending() if isinstance(stream, ssl.SSLSocket) else 0
-    return bool(pending or select.select([stream], [], [], within_s)[0])
+class _Read:
+    """What was read of a socket, as http.client wants it."""
+
+    def __init__(self, received: bytes) -> None:
+        self._received = received
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        return io.BytesIO(self._received)
+
+
+def _early_answer(stream: socket.socket) -> bytes:
+    """What comes before a body was sent; empty when nothing does. That a TLS socket is readable is not enough: it may be a session ticket."""
+    received = b""
+    stream.setblocking(False)
+    try:
+        deadline = time.monotonic() + _ANSWER_TO_HEAD_S
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([stream], [], [], left)[0]:
+                break
+            try:
+                some = stream.recv(_MOST_BYTES)
+            except (ssl.SSLWantReadError, BlockingIOError):
+                continue
+            if not some:
+                break
+            received += some
+    finally:
+        stream.settimeout(WITHIN_S)
+    return received
 
 
 def _in_words(error: Exception) -> ProbeError:

@@ -6,11 +6,15 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import type { App } from '../src/core/app.ts';
 import type { Machine } from '../src/core/client.ts';
-import { writeCode, ARCHIVE_CODE } from '../src/core/human_code.ts';
+import { toUtf8 } from '../src/core/bytes.ts';
+import { ARCHIVE_CODE, writeCode } from '../src/core/human_code.ts';
 import type { Database } from '../src/core/ports.ts';
-import { CARRIED, LEFT } from '../src/core/storage/archive_tables.ts';
+import { ArchiveTables, CARRIED, LEFT } from '../src/core/storage/archive_tables.ts';
+import type { CarriedTable } from '../src/core/storage/archive_tables.ts';
+import { ContainerWriter } from '../src/core/transfer/container.ts';
 import type { ArchiveWriter } from '../src/core/transfer/container.ts';
 import { nodeArchiveFiles } from '../src/node/archive_files.ts';
+import { systemRandom } from '../src/node/machine.ts';
 import { identifiedLane, Lane } from '../src/node/network.ts';
 import { FakeRelay } from './relay/fake_relay.ts';
 import { TestApp } from './support/apps.ts';
@@ -268,19 +272,76 @@ test('long texts and many rows go page by page', async () => {
   expect((await phone.app.search('2499', { peer: bobId, limit: 3 })).map(({ message }) => message.text)).toEqual(['row 2499']);
 });
 
+test('what a person does meanwhile waits until the archive is done, and is not in it', async () => {
+  const { ada, bobId } = await past();
+  let typed: Promise<void> | null = null;
+  let waited = false;
+  ada.app.subscribe((change) => {
+    if (change.topic !== 'progress' || change.step !== 'write' || typed) return;
+    typed = ada.app.setDraft(bobId, 'typed meanwhile').then(() => {
+      waited = true;
+    });
+  });
+  const file = path.join(directory(), 'archive');
+  ada.app.subscribe((change) => {
+    if (change.topic === 'progress' && change.step === 'test') expect(waited).toBe(false);
+  });
+  const { code } = await ada.app.exportArchive(file);
+  expect(typed).not.toBeNull();
+  await typed;
+  expect((await ada.app.conversation(bobId)).draft).toBe('typed meanwhile');
+  const phone = await start();
+  await phone.app.importArchive(file, code);
+  expect((await phone.app.conversation(bobId)).draft).toBe('and then');
+});
+
+test('an archive that is well sealed but says nonsense leaves nothing behind', async () => {
+  const secret = new Uint8Array(37).fill(5);
+  const where = directory();
+  const phone = await start();
+  const contact = { kind: 'rows', table: 'contact', columns: (await new ArchiveTables(phone.app.client.machine.database).columns(CARRIED[0] as CarriedTable)) };
+  const manifest = { kind: 'manifest', version: 1, schema: 1 };
+  const end = { kind: 'end', rows: Object.fromEntries(CARRIED.map(({ name }) => [name, 0])), digest: 'A'.repeat(43) };
+  const wrong: readonly (readonly unknown[])[] = [
+    [manifest],
+    [end],
+    [manifest, end],
+    [{ ...manifest, version: 2 }, end],
+    [manifest, manifest, end],
+    [manifest, { ...contact, table: 'session' }, end],
+    [manifest, { ...contact, table: 'sqlite_schema', columns: ['sql'], rows: [['x']] }, end],
+    [manifest, { ...contact, columns: ['account_id; DROP TABLE contact'], rows: [['x']] }, end],
+    [manifest, { ...contact, rows: [[{ b: '!' }]] }, end],
+    [manifest, { ...contact, rows: 'many' }, end],
+    [manifest, { ...contact, rows: [[true]] }, end],
+    [manifest, 7],
+    ['{', end],
+  ];
+  for (const [index, chunks] of wrong.entries()) {
+    const file = path.join(where, `nonsense ${index}`);
+    const out = await nodeArchiveFiles.write(file);
+    const writer = await ContainerWriter.begin(out, secret, systemRandom);
+    for (const [at, chunk] of chunks.entries()) await writer.chunk(toUtf8(typeof chunk === 'string' ? chunk : JSON.stringify(chunk)), at === chunks.length - 1);
+    await out.commit();
+    const code = index === 3 ? 'other_version' : 'damaged_archive';
+    await expect(phone.app.importArchive(file, writeCode(ARCHIVE_CODE, secret)), `nonsense ${index}`).rejects.toMatchObject({ code });
+    expect(await empty(phone)).toBe(true);
+  }
+});
+
 class Killed extends Error {}
 
 /** What a dead process leaves: its open files are closed, and the half-written one is still there. */
-async function leftAside(file: string, writer: ArchiveWriter): Promise<never> {
+async function leftAside(file: string, writer: ArchiveWriter): Promise<void> {
   const part = `${file}.part`;
   const bytes = existsSync(part) ? readFileSync(part) : null;
   await writer.abort();
   if (bytes) writeFileSync(part, bytes);
-  throw new Killed();
 }
 
 /** As if the process were gone from step `dieAt` on: a step is a write, a request, or an access to a file, before and after it. */
 async function livesUntil(where: string, dieAt: number, work: (app: App) => Promise<unknown>): Promise<boolean> {
+  const written: [string, ArchiveWriter][] = [];
   let steps = 0;
   let dead = false;
   const mortal = async <T>(act: () => Promise<T>): Promise<T> => {
@@ -307,8 +368,12 @@ async function livesUntil(where: string, dieAt: number, work: (app: App) => Prom
       files: {
         ...nodeArchiveFiles,
         async write(file) {
-          const writer = await mortal(() => nodeArchiveFiles.write(file));
-          return { append: (bytes) => mortal(() => writer.append(bytes)), reread: () => writer.reread(), commit: () => mortal(() => writer.commit()), abort: () => (dead ? leftAside(file, writer) : writer.abort()) };
+          const writer = await mortal(async () => {
+            const made = await nodeArchiveFiles.write(file);
+            written.push([file, made]);
+            return made;
+          });
+          return { append: (bytes) => mortal(() => writer.append(bytes)), reread: () => writer.reread(), commit: () => mortal(() => writer.commit()), abort: () => (dead ? Promise.reject(new Killed()) : writer.abort()) };
         },
       },
     },
@@ -321,9 +386,10 @@ async function livesUntil(where: string, dieAt: number, work: (app: App) => Prom
     if (one) await work(one.app);
     return !dead;
   } catch (error) {
-    if (!(error instanceof Killed)) throw error;
+    if (!dead) throw error; // a dead process has no more to say, whatever it makes of its own death
     return false;
   } finally {
+    for (const [file, writer] of written) await leftAside(file, writer);
     await one?.close().catch(() => undefined);
     lane.close();
   }

@@ -1,6 +1,7 @@
 /** Every screen, over a made-up core: it draws, says what it must, and everything that can be touched has a role and a name. */
 import { act, fireEvent, screen } from '@testing-library/react-native';
 
+import { RECOVERY_CODE } from '../src/ui/scenes/fake_messenger';
 import { held, openApp, settle, touchables } from './app';
 
 jest.mock('../src/ui/device/this_device', () => ({
@@ -59,8 +60,12 @@ test('no account: the way in, with registration step by step', async () => {
   fireEvent.changeText(screen.getByTestId('code'), 'wrong');
   fireEvent.press(screen.getByTestId('check'));
   await settle();
+  expect(screen.getByText(/There is a slip in this code/)).toBeOnTheScreen();
+  fireEvent.changeText(screen.getByTestId('code'), RECOVERY_CODE.replace('K7QD', 'K7QE'));
+  fireEvent.press(screen.getByTestId('check'));
+  await settle();
   expect(screen.getByText(/This is not the code/)).toBeOnTheScreen();
-  fireEvent.changeText(screen.getByTestId('code'), 'k7qd m2xa 9ftr wj4h 6npc v3lb');
+  fireEvent.changeText(screen.getByTestId('code'), RECOVERY_CODE.toLowerCase().replaceAll('-', ' '));
   fireEvent.press(screen.getByTestId('check'));
   await settle();
   expect(fake.world.account?.recoveryConfirmed).toBe(true);

@@ -38,7 +38,7 @@ export default function Transfer(): ReactElement {
       setSaved(true);
     }
   });
-  const groups = archive?.code.match(/.{1,4}/g) ?? [];
+  const groups = archive?.code.replace(/[\s-]/g, '').match(/.{1,4}/g) ?? [];
   return (
     <Screen
       title={t('transfer.title')}

@@ -8,6 +8,8 @@ import type { ClientEvent } from '../core/client.ts';
 import { CannotDo } from '../core/errors.ts';
 import { nodeArchiveFiles } from '../node/archive_files.ts';
 import { lockDirectory, openDatabase } from '../node/database.ts';
+import { NodePeerConnections } from '../node/peer_connections.ts';
+import type { AudioDevices } from '../node/peer_connections.ts';
 import { fileKeyVault, systemClock, systemRandom } from '../node/machine.ts';
 import { anonymousLane, identifiedLane, Lane } from '../node/network.ts';
 import { NodeSignalEngine } from '../node/signal_engine.ts';
@@ -30,6 +32,8 @@ export interface How {
   readonly create: boolean;
   /** For everything that writes; readers do without, and work beside a running `watch`. */
   readonly exclusive: boolean;
+  /** For commands that can call and be called. */
+  readonly sound?: AudioDevices;
 }
 
 const LEAVE_WITHIN_MS = 15_000;
@@ -112,6 +116,8 @@ async function open(directory: string, how: How, onEvent: (event: ClientEvent) =
         identified: identifiedLane(lanes[0]),
         anonymous: anonymousLane(lanes[1]),
         files: nodeArchiveFiles,
+        // Who rings is told by the changes; there is nothing here that could make a sound.
+        ...(how.sound && { calls: { peers: new NodePeerConnections(how.sound), ringer: { ring: () => undefined, stop: () => undefined } } }),
         preKeys: Number(process.env['SOTTOVOCE_PREKEYS'] ?? 100),
         ...(spread !== undefined && { spreadS: Number(spread) }),
       },

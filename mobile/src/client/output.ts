@@ -38,6 +38,7 @@ const NOTES = {
 export function messageLine(message: MessageView, name: string): string {
   const time = new Date(message.at * 1000).toISOString().replace('.000Z', 'Z');
   const who = message.mine ? `to ${name}` : name;
+  if (message.call) return `${time}  ${who}: [a call: ${message.call.outcome.replaceAll('_', ' ')}${message.call.seconds > 0 ? `, ${message.call.seconds} s` : ''}]`;
   if (message.kind !== 'text') return `${time}  ${who}: [${NOTES[message.kind](message.reason)}]`;
   const settled = !message.mine || message.status === 'sent' || message.status === 'delivered' || message.status === 'read';
   const state = settled ? '' : ` [${message.status}${message.reason ? `: ${message.reason}` : ''}]`;

@@ -1,6 +1,7 @@
 /** What the command line understands, in one table: the help is printed from it and the arguments are checked against it. */
 import type { Command, Commands } from './command.ts';
 import { ACCOUNT } from './commands/account.ts';
+import { CALLS } from './commands/calls.ts';
 import { MESSAGES } from './commands/messages.ts';
 import { NUMBERS } from './commands/numbers.ts';
 import { PEOPLE } from './commands/people.ts';
@@ -12,6 +13,7 @@ const AREAS: readonly (readonly [string, Commands])[] = [
   ['People', PEOPLE],
   ['Numbers', NUMBERS],
   ['Messages', { watch: WATCH, ...MESSAGES }],
+  ['Calls', CALLS],
   ['Tools', { status: STATUS, bridge: BRIDGE }],
 ];
 

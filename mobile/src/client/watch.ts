@@ -5,6 +5,7 @@ import { errorText, idOf, parseRequest, resultText } from '../bridge/protocol.ts
 import { SottovoceError } from '../core/errors.ts';
 import type { Change, ConnectionView, Messenger } from '../core/messenger.ts';
 import { Reader } from '../core/wire/reader.ts';
+import { CallFollower } from './call_follower.ts';
 import { COMMON, EXIT, find, TIMEOUT, timeoutMs } from './command.ts';
 import type { Command, Invocation } from './command.ts';
 import { Follower } from './follower.ts';
@@ -12,6 +13,7 @@ import { within } from './open.ts';
 import type { Opened } from './open.ts';
 import { contactLine, contactObject } from './output.ts';
 import type { Output } from './output.ts';
+import { SOUND, soundOf } from './sound.ts';
 
 export const WATCH: Command = {
   args: '',
@@ -28,8 +30,17 @@ export const WATCH: Command = {
     ...COMMON,
     'exit-when-drained': { value: null, help: 'end when everything that waited has been received and everything queued has left' },
     timeout: TIMEOUT,
+    answer: { value: null, help: 'answer whoever calls' },
+    ...SOUND,
   },
-  run: (invocation) => within(invocation, { create: false, exclusive: true }, (opened) => watch(opened, invocation)),
+  run: async (invocation) => {
+    const sound = soundOf(invocation.flags);
+    try {
+      return await within(invocation, { create: false, exclusive: true, sound }, (opened) => watch(opened, invocation));
+    } finally {
+      sound.close();
+    }
+  },
 };
 
 async function watch(opened: Opened, { flags, out }: Invocation): Promise<number> {
@@ -41,7 +52,9 @@ async function watch(opened: Opened, { flags, out }: Invocation): Promise<number
   const untilDrained = flags['exit-when-drained'] === true;
   const follower = await Follower.begin(messenger, out);
   const connections = new Connections(out, end);
+  const calls = new CallFollower(messenger, out, flags['answer'] === true);
   const told = (change: Change): void => {
+    if (change.topic === 'call') calls.look();
     if (change.topic === 'message' || change.topic === 'conversation') follower.look(change.peer);
     else if (change.topic === 'contacts') follower.lookAtContacts();
     else if (change.topic === 'trouble') out.result(`trouble: ${change.code}`, { event: 'trouble', code: change.code });

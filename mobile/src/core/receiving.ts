@@ -24,6 +24,9 @@ export interface Settled {
   readonly wake: string | null;
 }
 
+/** What may come by signal. */
+const BY_SIGNAL: ReadonlySet<Kind> = new Set(['typing', 'call', 'null']);
+
 const ALREADY: Settled = { events: [], wake: null };
 
 /**
@@ -99,6 +102,7 @@ export class Receiver {
 
   async #handle({ content, contact, sender, identityChanged }: Opened, arrival: Arrival): Promise<Effects> {
     if (content.kind === 'unknown') return NOTHING;
+    if (arrival.lane === 'signal' && !BY_SIGNAL.has(content.kind)) return NOTHING; // what must not get lost has no business on this lane
     const { store, random, time } = this.#deps;
     const context: Context = {
       store,

@@ -56,6 +56,15 @@ interface Package {
   };
 }
 
+/** For its threads, after the last connection was closed. */
+export const WEBRTC_SETTLES_MS = 300;
+let loaded: Package | null = null;
+
+/** It was used in this process; see client/main.ts. */
+export function webrtcIsLoaded(): boolean {
+  return loaded !== null;
+}
+
 export interface AudioDevices {
   /** Asked for when a call is accepted, not before. */
   microphone(): Microphone;
@@ -65,7 +74,6 @@ export interface AudioDevices {
 export class NodePeerConnections implements PeerConnections {
   readonly #devices: AudioDevices;
   readonly #open = new Set<NodePeer>();
-  #package: Package | null = null;
 
   constructor(devices: AudioDevices) {
     this.#devices = devices;
@@ -84,8 +92,8 @@ export class NodePeerConnections implements PeerConnections {
 
   create(options: PeerOptions): PeerConnection {
     // Loaded when the first call is made: 30 MB that a client that only writes does without.
-    this.#package ??= createRequire(import.meta.url)('@roamhq/wrtc') as Package;
-    const peer = new NodePeer(this.#package, options, this.#devices, () => this.#open.delete(peer));
+    loaded ??= createRequire(import.meta.url)('@roamhq/wrtc') as Package;
+    const peer = new NodePeer(loaded, options, this.#devices, () => this.#open.delete(peer));
     this.#open.add(peer);
     return peer;
   }

@@ -1,4 +1,5 @@
 /** Sound in files: RIFF WAVE, PCM, 16 bit, one channel; and another rate for it. */
+import { closeSync, openSync, writeSync } from 'node:fs';
 
 /** Samples a second in a call. */
 export const RATE = 48_000;
@@ -61,4 +62,33 @@ export function resampled(samples: Int16Array, from: number, to: number): Int16A
     out[i] = Math.round(before + (after - before) * (at % 1));
   }
   return out;
+}
+
+/** Writes as it comes, so that a long call needs no memory; the sizes in the header are right when it is closed. */
+export class WavFile {
+  readonly #file: number;
+  #rate: number | null = null;
+  #bytes = 0;
+
+  /** @throws when the file cannot be written */
+  constructor(file: string) {
+    this.#file = openSync(file, 'w', 0o600);
+    writeSync(this.#file, wav(new Int16Array(), RATE));
+  }
+
+  /** Samples of another rate than the first ones are left out: what comes before there is media is silence of some rate. */
+  write(samples: Int16Array, rate: number): void {
+    if (this.#rate === null && samples.every((sample) => sample === 0)) return;
+    this.#rate ??= rate;
+    if (rate !== this.#rate) return;
+    this.#bytes += writeSync(this.#file, Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength));
+  }
+
+  close(): void {
+    const header = Buffer.from(wav(new Int16Array(), this.#rate ?? RATE));
+    header.writeUInt32LE(HEADER_BYTES - 8 + this.#bytes, 4);
+    header.writeUInt32LE(this.#bytes, HEADER_BYTES - 4);
+    writeSync(this.#file, header, 0, HEADER_BYTES, 0);
+    closeSync(this.#file);
+  }
 }

@@ -154,7 +154,8 @@ export class CallActions implements CallPart {
     const { clock, random } = client.machine;
     const { account, api, time, sender, signals } = running;
     const onTrouble = (what: string): void => client.trouble(what);
-    const turn = new TurnKeeper({ store, clock, random, time, onTrouble, fetch: () => api.turnCredentials(bearer(account.accountId, account.secret)) });
+    const { spreadS = null } = client.machine;
+    const turn = new TurnKeeper({ store, clock, random, time, onTrouble, spreadS, fetch: () => api.turnCredentials(bearer(account.accountId, account.secret)) });
     const calls = new Calls({
       store,
       clock,

@@ -18,6 +18,8 @@ export interface TurnKeeperDeps {
   readonly random: Random;
   readonly time: RelayTime;
   readonly fetch: () => Promise<TurnCredentials>;
+  /** Within which the first ones are fetched, for tests; null for what an app does. */
+  readonly spreadS?: number | null;
   readonly onTrouble: (what: string) => void;
 }
 
@@ -44,7 +46,7 @@ export class TurnKeeper {
     if (this.#running) return;
     this.#running = true;
     this.#held = parse(await this.#deps.store.account.setting(NAME));
-    this.#schedule(this.current() ? this.#untilNextMs() : this.#roll() * FIRST_WITHIN_MS);
+    this.#schedule(this.current() ? this.#untilNextMs() : this.#roll() * this.#firstWithinMs());
   }
 
   async stop(): Promise<void> {
@@ -74,6 +76,11 @@ export class TurnKeeper {
         this.#fetching = null;
       });
     });
+  }
+
+  #firstWithinMs(): number {
+    const { spreadS } = this.#deps;
+    return spreadS === null || spreadS === undefined ? FIRST_WITHIN_MS : spreadS * 1000;
   }
 
   async #fetch(): Promise<void> {

@@ -7,7 +7,7 @@ export const typing: Handler<'typing'> = ({ typing: on }, { peer, contact, setti
   settings.typing && contact && !contact.request && !contact.blocked ? { statements: [], events: [{ kind: 'typing', peer, typing: on }] } : NOTHING;
 
 export const timer: Handler<'timer'> = async ({ id, seconds, sentAt }, { store, peer, arrival, now }) => {
-  if (arrival.lane !== 'mail' || (await store.messages.get(peer, id))) return NOTHING;
+  if (await store.messages.get(peer, id)) return NOTHING;
   return {
     statements: [
       store.conversations.setTimer(peer, seconds, sentAt),

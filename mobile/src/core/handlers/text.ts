@@ -4,7 +4,6 @@ import type { Handler } from './handler.ts';
 import { NOTHING } from './handler.ts';
 
 export const text: Handler<'text'> = async (content, { store, peer, contact, arrival, now, settings, random }) => {
-  if (arrival.lane !== 'mail') return NOTHING; // not what the lane is for
   if (await store.messages.get(peer, content.id)) return NOTHING;
   const { quote } = content;
   const message: Omit<Message, 'seq'> = {

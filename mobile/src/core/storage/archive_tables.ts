@@ -22,6 +22,7 @@ export const CARRIED: readonly CarriedTable[] = [
   { name: 'message', key: ['seq'] },
   { name: 'reaction', key: ['peer', 'content_id', 'mine'] },
   { name: 'receipt_due', key: ['peer', 'status', 'content_id'] },
+  { name: 'call_log', key: ['peer', 'id'] },
   { name: 'setting', key: ['name'] },
   { name: 'discovery_keys', key: ['only_row'] },
   { name: 'own_number', key: ['only_row'] },

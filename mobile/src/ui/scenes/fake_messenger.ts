@@ -6,7 +6,7 @@ import type { AccountView, CallOutcome, CallRow, CallView, Change, ConnectionVie
 import { SAFETY_GROUPS, FakeError, blankMessage, blankPerson, conversationOf, excerpt, firstNotBefore, plain } from './world';
 import type { Person, World } from './world';
 
-export const RECOVERY_CODE = 'K7QD M2XA 9FTR WJ4H 6NPC V3LB';
+export const RECOVERY_CODE = 'K7QD-M2XA-9FTR-WJ4H-6NPC-V3LB-T8GZ-2DWK-H5MR-Q9XJ-4PVF-C6TN-A3BS-7LYE';
 const EDITABLE_S = 86_400;
 const JOIN_STEPS = ['keys', 'registering', 'prekeys', 'certificate'] as const;
 
@@ -119,6 +119,7 @@ export class FakeMessenger implements Messenger {
 
   async confirmRecoveryCode(typed: string): Promise<boolean> {
     this.#joined();
+    if (plain(typed).length !== plain(RECOVERY_CODE).length) throw new FakeError('mistyped_code');
     if (plain(typed) !== plain(RECOVERY_CODE)) return false;
     this.world.account = { ...(this.world.account as AccountView), recoveryConfirmed: true };
     this.tell({ topic: 'account' });
