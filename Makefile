@@ -65,6 +65,10 @@ run: $(PYTHON_READY) ## start a relay here and show an invite (PORT=8000 BIND=12
 demo: setup ## two people write to each other through a relay of their own, in one minute
 	@exec $(BIN)/python -m tests.demo
 
+.PHONY: newcomer
+newcomer: setup ## a relay by the page, from `relay init` to two people talking, with the time of each step (FRESH=1 installs first)
+	@exec $(BIN)/python -m tests.newcomer $(if $(FRESH),--fresh)
+
 # -- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
