@@ -59,7 +59,7 @@ def panic(also_accounts: bool, confirmed: str | None, as_json: bool) -> None:
     run(empty)
     gone: dict[str, Any] = {
         "files": keys,
-        "tables": ["envelopes", "signals", "prekeys", "kyber_prekeys", "invites", "registrations"]
+        "tables": ["waiting mail", "signals", "one-time keys", "invites", "push subscriptions"]
         + (["accounts"] if also_accounts else []),
     }
     if as_json:

@@ -106,7 +106,7 @@ async def test_panic_leaves_accounts_and_nothing_else(shell: Shell, database: Da
     assert "write-ahead log" in done.out
     assert list(shell.secrets.iterdir()) == []
     assert (shell.directory / "moved").read_bytes() == server_key
-    for table in ("envelopes", "prekeys", "kyber_prekeys", "invites", "registrations"):
+    for table in ("envelopes", "prekeys", "kyber_prekeys", "invites", "registrations", "push_subscriptions"):
         assert await database.fetchval(f"SELECT count(*) FROM {table}") == 0, table
     assert await database.fetchval("SELECT count(*) FROM accounts") == 1
 
