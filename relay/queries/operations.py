@@ -45,7 +45,9 @@ DATABASE_SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name = A
 ACCOUNT_IDS: Final = "SELECT account_id FROM accounts"
 
 # What `relay panic` empties. TRUNCATE gives the files back to the file system at once, where DELETE leaves the rows to a vacuum.
-PANIC_QUEUE: Final = "TRUNCATE envelopes, signals, prekeys, kyber_prekeys, invites, registrations, push_subscriptions, allowances, recovery_tries"
+PANIC_QUEUE: Final = """
+TRUNCATE envelopes, signals, prekeys, kyber_prekeys, invites, registrations, push_subscriptions, allowances, recovery_tries
+"""
 
 PANIC_ACCOUNTS: Final = "TRUNCATE accounts CASCADE"
 
