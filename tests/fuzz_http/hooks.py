@@ -30,10 +30,10 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     is_good = case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE
     if path == "/v1/accounts":
         headers["Authorization"] = f"Invite {_CHANCE.choice(_KNOWN['invites'])}"
-        if is_good and _KNOWN["registrations"] and _CHANCE.random() < 0.3:  # no chance finds a signature
+        if is_good and _KNOWN["registrations"] and _CHANCE.random() < 0.6:  # no chance finds a signature
             headers["Authorization"], case.body = _KNOWN["registrations"].pop()
     elif path == "/v1/accounts/recover":
-        if is_good and _KNOWN["recoveries"] and _CHANCE.random() < 0.3:
+        if is_good and _KNOWN["recoveries"] and _CHANCE.random() < 0.6:
             case.body = _KNOWN["recoveries"].pop()
     elif path == "/v1/account" and method == "DELETE":
         if _KNOWN["leavers"] and _CHANCE.random() < 0.1:
@@ -45,7 +45,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     elif case.operation.definition.raw.get("security"):
         headers["Authorization"] = member["bearer"]
         if (
-            path.endswith("/evaluate") and is_good and _CHANCE.random() < 0.3
+            path.endswith("/evaluate") and is_good and _CHANCE.random() < 0.6
         ):  # no chance finds the encoding of an element
             case.body = {"elements": _KNOWN["elements"][: _CHANCE.randint(1, len(_KNOWN["elements"]))]}
     case.headers = headers
