@@ -27,7 +27,7 @@ from tests.fakes import new_id
 from tests.identity.members import Clock, Member
 from tests.identity.timing import Comparison, Trial, compare
 
-PAIRS = 700
+PAIRS = 500
 SEED = 20261124
 _KNOWN, _UNKNOWN = 8, 8
 
