@@ -265,10 +265,10 @@ export class AnonymousApi {
     });
   }
 
-  /** Name, trust root and clock of the relay. */
-  async relay(): Promise<{ readonly protocol: number; readonly trustRoot: Uint8Array; readonly now: number }> {
+  /** Trust root and clock of the relay, and whether it has a TURN server. */
+  async relay(): Promise<{ readonly protocol: number; readonly trustRoot: Uint8Array; readonly now: number; readonly calls: boolean }> {
     const answer = expect(await this.#http.request({ method: 'GET', url: `${this.#relayUrl}/v1/relay` }), 200);
-    return { protocol: answer.integer('protocol'), trustRoot: answer.bytes('trust_root', 33), now: answer.integer('now') };
+    return { protocol: answer.integer('protocol'), trustRoot: answer.bytes('trust_root', 33), now: answer.integer('now'), calls: answer.has('calls') && answer.flag('calls') };
   }
 
   /** The key its pushes are signed with (RFC 8292), base64url; null for a relay without push. */

@@ -60,8 +60,8 @@ export class AccountActions implements AccountPart {
   async inspectInvite(link: string): Promise<InviteView> {
     const { relayUrl, discovery } = parseInvite(link);
     const { http } = this.#core.client.machine.anonymous;
-    await new AnonymousApi(http, relayUrl).relay();
-    return { relayUrl, relayName: relayUrl.replace(/^https?:\/\//, ''), discovery: discovery !== null, calls: false };
+    const { calls } = await new AnonymousApi(http, relayUrl).relay();
+    return { relayUrl, relayName: relayUrl.replace(/^https?:\/\//, ''), discovery: discovery !== null, calls };
   }
 
   async join({ invite, name, number }: Parameters<Messenger['join']>[0]): Promise<AccountView> {
