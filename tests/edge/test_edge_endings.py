@@ -257,7 +257,10 @@ def test_who_leaves_makes_room_at_once(five_seats: Server, sent: bytes, reset: b
 
 def test_connections_leave_files_for_the_app(tmp_path: Path) -> None:
     with serve(tmp_path / "log", open_files=140) as server, ExitStack() as stack:
-        peers = [stack.enter_context(wire.connect(server.port)) for _ in range(200)]
+        peers = []
+        for _ in range(200):
+            with suppress(ConnectionError):  # one too many may be cut while it still connects
+                peers.append(stack.enter_context(wire.connect(server.port)))
         for peer in peers:
             peer.say_what_fits(wire.request())
         assert sum(is_answered(peer) for peer in peers) <= 12

@@ -53,6 +53,8 @@ class Plan:
     settings: dict[str, object] = field(default_factory=dict)
     takeover_odds: float = 0.03
     crash_odds: float = 0.06
+    away: bool = False
+    """Apps come only after the injuries, so that everything must have waited at the relay."""
     restart_at_end: bool = True
     """Whether settled mail must stay gone over a last kill -9 of everything."""
 
@@ -107,9 +109,12 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
                 await lines.start(link.run)
             load = Load(cluster.urls(), plan.seed, plan.takeover_odds, plan.crash_odds)
             async with trio.open_nursery() as receiving:
-                for mailbox in mailboxes:
+                here = iter(mailboxes)
+                for mailbox in () if plan.away else here:
                     receiving.start_soon(load.receive, mailbox)
                 injured = await _hurt(plan, cluster, load, mailboxes, progress)
+                for mailbox in here:
+                    receiving.start_soon(load.receive, mailbox)
                 healed_s = await _all_arrived(load, mailboxes, plan.heal_within_s)
                 await _settle(load, cluster, mailboxes, plan.heal_within_s)
                 receiving.cancel_scope.cancel()

@@ -38,7 +38,15 @@ async def test_failover_to_the_standby_loses_nothing_and_the_old_primary_can_do_
 
 async def test_a_standby_that_nobody_waits_for_loses_mail_and_is_convicted() -> None:
     result = await run(
-        Plan(seed=3, injuries=("fail_over",), pair=True, synchronous=False, heal_within_s=4, restart_at_end=False)
+        Plan(
+            seed=3,
+            injuries=("fail_over",),
+            pair=True,
+            synchronous=False,
+            away=True,
+            heal_within_s=4,
+            restart_at_end=False,
+        )
     )
     assert "lost" in result.verdict.charges, described(result)
 
