@@ -1,12 +1,13 @@
 /** A Messenger on the other side of a loopback socket: every method, every kind of mistake, and nobody without the token. */
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 
-import { METHODS } from '../src/bridge/protocol.ts';
+import { METHODS, parseRequest } from '../src/bridge/protocol.ts';
 import type { Request } from '../src/bridge/protocol.ts';
 import { serveMessenger, SUBPROTOCOL } from '../src/bridge/server.ts';
 import type { Bridge } from '../src/bridge/server.ts';
-import { CannotDo } from '../src/core/errors.ts';
+import { CannotDo, Malformed } from '../src/core/errors.ts';
 import type { Change, Messenger } from '../src/core/messenger.ts';
 import { systemRandom } from '../src/node/machine.ts';
 import { until } from './support/clients.ts';
@@ -144,6 +145,20 @@ test.each([
   const { ask } = await connect();
   expect(await ask(request)).toMatchObject({ id, error: { code: 'malformed' } });
   expect(world.calls).toEqual([]);
+});
+
+test('any text is a request or malformed, and never another error', () => {
+  const some = fc.oneof(fc.string(), fc.json(), fc.record({ id: fc.integer(), method: fc.constantFrom(...METHODS, 'x'), params: fc.array(fc.jsonValue(), { maxLength: 3 }) }).map((value) => JSON.stringify(value)));
+  fc.assert(
+    fc.property(some, (text) => {
+      try {
+        expect(METHODS).toContain(parseRequest(text).method);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Malformed);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test('a slow method does not hold up the next, and too many at once are refused', async () => {

@@ -48,3 +48,15 @@ test('a slip in a code is noticed: one wrong letter, two exchanged, one missing,
   mistyped('');
   mistyped(writeCode(ARCHIVE_CODE, new Uint8Array(37)));
 });
+
+test('any text is a code or mistyped, and never another error', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ maxLength: 200 }), fc.stringMatching(/^[0-9A-Za-z]{56}$/)), (typed) => {
+      try {
+        expect(readCode(RECOVERY_CODE, typed)).toHaveLength(32);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'mistyped_code' });
+      }
+    }),
+  );
+});

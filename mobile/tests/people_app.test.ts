@@ -1,8 +1,11 @@
 /** People behind the interface of screens: adding, verifying, requests, blocking, names. Real engine, real SQLCipher, a fake relay. */
+import { createHash } from 'node:crypto';
+
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { FakeRelay } from './relay/fake_relay.ts';
 import { TestApp } from './support/apps.ts';
+import { appLivesUntil } from './support/mortal_app.ts';
 import { removeDirectory, until } from './support/clients.ts';
 
 let relay: FakeRelay;
@@ -180,6 +183,39 @@ test('blocking without a network is planned, and carried out at the next connect
   await until('the relay has another key', () => accessHash(adaId) !== before);
   await until('Bob has it', async () => (await bob.app.client.contact(adaId)).accessKey?.join() === (await back.app.client.account()).contactAccessKey.join());
 });
+
+test('blocking is killed at any step and gone on with: the relay has the key that counts here, and the others are told it', async () => {
+  let steps = 0;
+  let begun = 0;
+  for (let through = false; !through; ) {
+    steps += 1;
+    const [ada, bob, eve] = [await join('Ada'), await join('Bob'), await join('Eve')];
+    const [adaId, , eveId] = (await friends(ada, bob, eve)) as [string, string, string];
+    const before = accessHash(adaId);
+    await ada.close();
+    open.splice(open.indexOf(ada), 1);
+    through = await appLivesUntil(ada.directory, steps, { spreadS: 0 }, async (app) => {
+      await app.block(eveId);
+      await app.stop(); // with what is under way
+    });
+    const back = await TestApp.open(ada.directory, { spreadS: 0 });
+    open.push(back);
+    await back.app.start();
+    if ((await back.app.contact(eveId)).blocked) begun += 1;
+    else await back.app.block(eveId);
+    await until('nothing is planned any more', async () => (await back.app.client.discovery.accessChange()) === null);
+    const { contactAccessKey } = await back.app.client.account();
+    expect(accessHash(adaId), `killed at ${steps}`).toBe(createHash('sha256').update(contactAccessKey).digest('base64url'));
+    expect(accessHash(adaId)).not.toBe(before);
+    await until('Bob has it', async () => (await bob.app.client.contact(adaId)).accessKey?.join() === contactAccessKey.join());
+    for (const one of [back, bob, eve]) {
+      open.splice(open.indexOf(one), 1);
+      await one.close();
+      removeDirectory(one.directory);
+    }
+  }
+  expect(begun).toBeGreaterThan(3);
+}, 120_000);
 
 test('a relay that is busy at the moment of blocking is asked again, also while the connection stays up', async () => {
   const [ada, eve] = [await join('Ada'), await join('Eve')];

@@ -1,5 +1,5 @@
 /** Moving to another phone, and leaving: whole, refused, killed at every step. Real engine, real SQLCipher, real files, a fake relay. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -12,12 +12,12 @@ import type { Database } from '../src/core/ports.ts';
 import { ArchiveTables, CARRIED, LEFT } from '../src/core/storage/archive_tables.ts';
 import type { CarriedTable } from '../src/core/storage/archive_tables.ts';
 import { ContainerWriter } from '../src/core/transfer/container.ts';
-import type { ArchiveWriter } from '../src/core/transfer/container.ts';
 import { nodeArchiveFiles } from '../src/node/archive_files.ts';
 import { systemRandom } from '../src/node/machine.ts';
 import { identifiedLane, Lane } from '../src/node/network.ts';
 import { FakeRelay } from './relay/fake_relay.ts';
 import { TestApp } from './support/apps.ts';
+import { appLivesUntil } from './support/mortal_app.ts';
 import { removeDirectory, temporaryDirectory, until } from './support/clients.ts';
 
 const MACHINE: Partial<Machine> = { files: nodeArchiveFiles, spreadS: 0 };
@@ -329,72 +329,6 @@ test('an archive that is well sealed but says nonsense leaves nothing behind', a
   }
 });
 
-class Killed extends Error {}
-
-/** What a dead process leaves: its open files are closed, and the half-written one is still there. */
-async function leftAside(file: string, writer: ArchiveWriter): Promise<void> {
-  const part = `${file}.part`;
-  const bytes = existsSync(part) ? readFileSync(part) : null;
-  await writer.abort();
-  if (bytes) writeFileSync(part, bytes);
-}
-
-/** As if the process were gone from step `dieAt` on: a step is a write, a request, or an access to a file, before and after it. */
-async function livesUntil(where: string, dieAt: number, work: (app: App) => Promise<unknown>): Promise<boolean> {
-  const written: [string, ArchiveWriter][] = [];
-  let steps = 0;
-  let dead = false;
-  const mortal = async <T>(act: () => Promise<T>): Promise<T> => {
-    for (const step of [1, 2]) {
-      dead ||= (steps += 1) >= dieAt;
-      if (dead) throw new Killed();
-      if (step === 1) {
-        const result = await act();
-        dead ||= (steps += 1) >= dieAt;
-        if (dead) throw new Killed();
-        return result;
-      }
-    }
-    throw new Killed();
-  };
-  const lane = new Lane();
-  const identified = identifiedLane(lane);
-  const one = await TestApp.open(
-    where,
-    {
-      ...MACHINE,
-      preKeys: 1,
-      identified: { ...identified, http: { request: (request) => mortal(() => identified.http.request(request)) } },
-      files: {
-        ...nodeArchiveFiles,
-        async write(file) {
-          const writer = await mortal(async () => {
-            const made = await nodeArchiveFiles.write(file);
-            written.push([file, made]);
-            return made;
-          });
-          return { append: (bytes) => mortal(() => writer.append(bytes)), reread: () => writer.reread(), commit: () => mortal(() => writer.commit()), abort: () => (dead ? Promise.reject(new Killed()) : writer.abort()) };
-        },
-      },
-    },
-    (database) => ({ read: (statement) => database.read(statement), write: (statements) => mortal(() => database.write(statements)), close: () => database.close() }),
-  ).catch((error: unknown) => {
-    if (error instanceof Killed) return null;
-    throw error;
-  });
-  try {
-    if (one) await work(one.app);
-    return !dead;
-  } catch (error) {
-    if (!dead) throw error; // a dead process has no more to say, whatever it makes of its own death
-    return false;
-  } finally {
-    for (const [file, writer] of written) await leftAside(file, writer);
-    await one?.close().catch(() => undefined);
-    lane.close();
-  }
-}
-
 test('an import that is killed at any step leaves nothing, or everything', async () => {
   const { ada, adaId, bobId } = await past();
   const file = path.join(directory(), 'archive');
@@ -403,7 +337,7 @@ test('an import that is killed at any step leaves nothing, or everything', async
   let outcomes = { nothing: 0, everything: 0 };
   for (let dieAt = 1, through = false; !through; dieAt += 1) {
     const where = directory();
-    through = await livesUntil(where, dieAt, (app) => app.importArchive(file, code));
+    through = await appLivesUntil(where, dieAt, MACHINE, (app) => app.importArchive(file, code));
     const after = await start(where);
     if ((await after.app.account()) === null) {
       expect(await empty(after), `killed at ${dieAt}`).toBe(true);
@@ -433,7 +367,7 @@ test('an export that is killed at any step leaves a whole archive or none, and t
     const folder = directory();
     const file = path.join(folder, 'archive');
     let code = '';
-    through = await livesUntil(where, dieAt, async (app) => {
+    through = await appLivesUntil(where, dieAt, MACHINE, async (app) => {
       ({ code } = await app.exportArchive(file));
     });
     const names = readdirSync(folder).filter((name) => name !== 'archive.part');
@@ -458,7 +392,7 @@ test('deleting is killed at any step and gone on with: then the relay knows nobo
     const ada = await join('Ada');
     const id = await ada.id();
     await close(ada);
-    through = await livesUntil(ada.directory, steps, (app) => app.deleteAccount());
+    through = await appLivesUntil(ada.directory, steps, MACHINE, (app) => app.deleteAccount());
     const after = await start(ada.directory);
     if ((await after.app.account()) !== null) {
       if ((await after.app.client.store.lifecycle.get()) === 'deleting') await after.app.start(); // goes on by itself
