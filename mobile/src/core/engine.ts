@@ -128,9 +128,11 @@ export type EngineErrorCode =
 
 /** The engine's verdict on what it was given; anything else it throws is a fault of this machine, and is retried. */
 export class EngineError extends SottovoceError {
-  declare readonly code: EngineErrorCode;
+  // Assigned and not only declared: the bundler of the phone does not know fields that are types alone.
+  override readonly code: EngineErrorCode;
 
   constructor(code: EngineErrorCode, message: string) {
     super(code, message);
+    this.code = code;
   }
 }
