@@ -2,7 +2,7 @@
  * Draws every screen in Chromium and compares it with the picture in docs/screens (`--write`: replaces the pictures).
  * A picture passes when at most TOLERATED of its points differ visibly: fonts are drawn a little differently by every version.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import pixelmatch from 'pixelmatch';
@@ -22,15 +22,11 @@ const DIFFERENCES = path.join(PACKAGE, 'dist/screens');
 /** Of all points. A missing button or a moved line is far more. */
 const TOLERATED = 0.02;
 
-export interface Taken {
-  readonly name: string;
-  readonly picture: Buffer;
-}
-
-async function take(browser: Browser, base: string, shot: Shot, look: Look): Promise<Taken> {
+async function take(browser: Browser, base: string, shot: Shot, look: Look): Promise<Buffer> {
   const context = await phone(browser, { dark: look === 'dark', now: NOW });
   try {
     const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
     const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(error.message));
     await page.goto(addressOf(base, shot, look));
@@ -40,8 +36,8 @@ async function take(browser: Browser, base: string, shot: Shot, look: Look): Pro
     if (shot.before) await shot.before(page);
     await page.waitForTimeout(250); // the last frame of a list
     const picture = await page.screenshot({ animations: 'disabled', caret: 'hide' });
-    if (errors.length > 0) throw new Error(`${shot.name}: ${errors.join('; ')}`);
-    return { name: `${shot.name}-${look}`, picture };
+    if (errors.length > 0) throw new Error(errors.join('; '));
+    return picture;
   } finally {
     await context.close();
   }
@@ -69,10 +65,21 @@ async function main(): Promise<void> {
   const wrong: string[] = [];
   try {
     for (const { shot, look } of wanted) {
-      const { name, picture } = await take(browser, served.url, shot, look);
+      const name = `${shot.name}-${look}`;
+      let picture: Buffer;
+      try {
+        picture = await take(browser, served.url, shot, look);
+      } catch (error) {
+        wrong.push(`${name}: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'failed'}`);
+        continue;
+      }
       const kept = path.join(PICTURES, `${name}.png`);
       if (write) {
         writeFileSync(kept, picture);
+        continue;
+      }
+      if (!existsSync(kept)) {
+        wrong.push(`${name}: there is no picture of it yet`);
         continue;
       }
       const part = difference(readFileSync(kept), picture, path.join(DIFFERENCES, `${name}-difference.png`));
