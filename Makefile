@@ -103,7 +103,7 @@ $(WEB): $(CLIENT_READY) mobile/app.config.ts $(shell find mobile/app mobile/src/
 
 .PHONY: screens
 screens: setup $(WEB) ## draw every screen in Chromium, compare with docs/screens (WRITE=1 replaces them), and walk through the app
-	@scripts/check_chromium.sh
+	@scripts/check_packages.sh "pictures of the screens" chromium:chromium
 	cd mobile && npm run --silent screens -- $(if $(WRITE),--write)
 	cd mobile && npm run --silent test:walk
 

@@ -31,7 +31,7 @@ export default function Settings(): ReactElement {
           <Touch label={[account.name, account.number, t('settings.profile')].filter((part) => part !== null).join(', ')} onPress={go('/settings/profile')} testID="profile" style={{ flex: 1, flexDirection: 'row', alignItems: 'center', gap: space.l, paddingVertical: space.s, paddingHorizontal: space.s, borderRadius: 16 }}>
             <Avatar peer={account.account} name={account.name} size={64} />
             <View style={{ flex: 1 }}>
-              <Heading kind="title" numberOfLines={1} accessibilityRole="text">
+              <Heading kind="title" numberOfLines={2} accessibilityRole="text">
                 {account.name}
               </Heading>
               <Txt kind="small" tone="inkSoft">

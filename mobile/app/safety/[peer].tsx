@@ -48,7 +48,7 @@ export default function Safety(): ReactElement {
           {verified && result !== 'fits' && <Notice look="good" icon="verified" text={t('contact.verified_detail', { name })} />}
           <Txt tone="inkSoft">{t('safety.detail', { name })}</Txt>
           <QrCode text={data.code} label={t('safety.code_label', { name })} size={196} />
-          <CodeBlock groups={data.groups} label={t('safety.title')} />
+          <CodeBlock groups={data.groups} label={t('safety.title')} columns={3} />
           <Trouble code={mark.error} />
         </View>
       )}

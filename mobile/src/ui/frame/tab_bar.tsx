@@ -44,7 +44,7 @@ export function TabBar({ current, onGo }: { readonly current: string; readonly o
               <Icon name={icon} size={22} colour={here ? colours.onAccentSoft : colours.inkSoft} />
               {badge > 0 && (
                 <View style={{ position: 'absolute', top: -2, end: 4, minWidth: 18, height: 18, borderRadius: 9, paddingHorizontal: 4, backgroundColor: colours.accent, alignItems: 'center', justifyContent: 'center' }}>
-                  <Txt kind="badge" tone="onAccent" allowFontScaling={false}>
+                  <Txt kind="badge" tone="onAccent" allowFontScaling={false} largest={1}>
                     {formatNumber(language, badge)}
                   </Txt>
                 </View>

@@ -8,7 +8,7 @@ import { Txt } from './text';
 
 export function CodeBlock({ groups, label, columns = 4 }: { readonly groups: readonly string[]; readonly label: string; readonly columns?: number }): ReactElement {
   const { colours, textScale } = useLook();
-  const across = textScale > 1.5 ? Math.max(1, Math.floor(columns / 2)) : columns;
+  const across = textScale > 1.5 ? 2 : columns;
   const ltr = { dir: 'ltr' } as object;
   return (
     <View

@@ -74,7 +74,7 @@ export const Icon = memo(function Icon({ name, size = 24, colour }: Props): Reac
   const { rtl } = useLook();
   const turned = rtl && POINTING.has(name);
   return (
-    <Svg width={size} height={size} viewBox="0 0 24 24" style={turned ? { transform: [{ scaleX: -1 }] } : undefined}>
+    <Svg width={size} height={size} viewBox="0 0 24 24" style={[{ flexShrink: 0 }, turned && { transform: [{ scaleX: -1 }] }]}>
       <Path d={PATHS[name]} stroke={colour} strokeWidth={FILLED_DOTS.has(name) ? 2.6 : 1.7} strokeLinecap="round" strokeLinejoin="round" fill="none" />
     </Svg>
   );

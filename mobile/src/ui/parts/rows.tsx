@@ -2,7 +2,7 @@
 import type { ReactElement, ReactNode } from 'react';
 import { View } from 'react-native';
 
-import { useColours } from '../theme/theme';
+import { useColours, useLook } from '../theme/theme';
 import { radius, space } from '../theme/tokens';
 import type { Palette } from '../theme/tokens';
 import { Icon } from './icon';
@@ -42,8 +42,12 @@ interface RowProps {
   readonly testID?: string;
 }
 
+/** Above this, what stands beside a title goes below it. */
+const BESIDE = 1.3;
+
 function RowBody({ icon, title, detail, value, tone = 'ink', right, onPress }: RowProps): ReactElement {
-  const colours = useColours();
+  const { colours, textScale } = useLook();
+  const below = textScale > BESIDE;
   return (
     <>
       {icon && <Icon name={icon} size={22} colour={tone === 'ink' ? colours.inkSoft : colours[tone]} />}
@@ -54,8 +58,13 @@ function RowBody({ icon, title, detail, value, tone = 'ink', right, onPress }: R
             {detail}
           </Txt>
         )}
+        {below && value !== undefined && (
+          <Txt kind="small" tone="inkSoft">
+            {value}
+          </Txt>
+        )}
       </View>
-      {value !== undefined && (
+      {!below && value !== undefined && (
         <Txt kind="small" tone="inkSoft" style={{ flexShrink: 1, maxWidth: '45%' }}>
           {value}
         </Txt>

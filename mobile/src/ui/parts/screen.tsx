@@ -5,7 +5,7 @@ import { KeyboardAvoidingView, ScrollView, View } from 'react-native';
 import { useSafeAreaInsets } from 'react-native-safe-area-context';
 
 import { useT } from '../i18n/words';
-import { useColours } from '../theme/theme';
+import { useColours, useLook } from '../theme/theme';
 import { measure, space, touch } from '../theme/tokens';
 import { OfflineLine } from './offline';
 import { Heading } from './text';
@@ -51,8 +51,10 @@ interface ScreenProps extends BarProps {
 }
 
 export function Screen({ children, footer, fixed = false, bar = true, padded = true, online = false, ...head }: ScreenProps): ReactElement {
-  const colours = useColours();
+  const { colours, textScale } = useLook();
   const { bottom, top } = useSafeAreaInsets();
+  // Large buttons would leave no room for what they are about: they scroll with it then.
+  const scrolls = footer !== undefined && !fixed && textScale > 1.5;
   const inner = { width: '100%', maxWidth: measure.page, alignSelf: 'center', paddingHorizontal: padded ? space.xl : 0 } as const;
   return (
     <KeyboardAvoidingView behavior="padding" style={{ flex: 1, backgroundColor: colours.canvas, paddingTop: bar ? 0 : top }}>
@@ -61,11 +63,12 @@ export function Screen({ children, footer, fixed = false, bar = true, padded = t
       {fixed ? (
         <View style={{ flex: 1 }}>{children}</View>
       ) : (
-        <ScrollView style={{ flex: 1 }} contentContainerStyle={{ flexGrow: 1, paddingTop: space.s, paddingBottom: footer === undefined ? bottom + space.xl : space.l }} keyboardShouldPersistTaps="handled">
+        <ScrollView style={{ flex: 1 }} contentContainerStyle={{ flexGrow: 1, paddingTop: space.s, paddingBottom: footer === undefined || scrolls ? bottom + space.xl : space.l }} keyboardShouldPersistTaps="handled">
           <View style={[inner, { flexGrow: 1 }]}>{children}</View>
+          {scrolls && <View style={[inner, { paddingHorizontal: space.xl, paddingTop: space.xl, gap: space.s }]}>{footer}</View>}
         </ScrollView>
       )}
-      {footer !== undefined && <View style={[inner, { paddingHorizontal: space.xl, paddingTop: space.s, paddingBottom: bottom + space.l, gap: space.s }]}>{footer}</View>}
+      {footer !== undefined && !scrolls && <View style={[inner, { paddingHorizontal: space.xl, paddingTop: space.s, paddingBottom: bottom + space.l, gap: space.s }]}>{footer}</View>}
     </KeyboardAvoidingView>
   );
 }
