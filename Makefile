@@ -124,10 +124,13 @@ test-calls: setup setup-calls ## real voices through coturn between two clients,
 	cd mobile && npm run --silent test:calls
 
 .PHONY: calls
+calls: export CALLS_FIGURES := $(CURDIR)/.make/calls-figures
 calls: setup setup-calls ## the same at length (ten minutes, ten calls at once, 3000 random scenarios, 20 calls timed), and a table
+	@mkdir -p .make && rm -f $(CALLS_FIGURES)
 	$(BIN)/pytest -q tests/calls
 	cd mobile && CALL_SCENARIOS=3000 npx vitest run tests/calls
 	cd mobile && CALLS_LONG=1 npm run --silent test:calls
+	@echo && column -t -s '|' $(CALLS_FIGURES)
 
 .PHONY: soak
 soak: setup ## two clients write 10,000 messages each way while everything is killed and cut (MESSAGES=… SEED=…; an hour)

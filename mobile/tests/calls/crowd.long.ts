@@ -6,6 +6,7 @@ import { acquainted, nothingLeft, talk } from './callers.ts';
 import type { Caller } from './callers.ts';
 import { openSite } from './coturn.ts';
 import type { Site } from './coturn.ts';
+import { figure } from './figures.ts';
 import { HEARD, tone } from './voices.ts';
 
 const TIMED_CALLS = 20;
@@ -43,7 +44,7 @@ test(`from accepting to the first sound, over ${TIMED_CALLS} calls`, { timeout: 
   }
   times.sort((a, b) => a - b);
   const at = (share: number): number => Math.round(times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0);
-  process.stdout.write(`  accept to first sound, ms, ${TIMED_CALLS} calls through coturn on loopback: median ${at(0.5)}, fastest ${at(0)}, slowest ${at(1)}\n`);
+  figure(`accept to first sound, ${TIMED_CALLS} calls through coturn on loopback`, `median ${at(0.5)} ms, fastest ${at(0)}, slowest ${at(1)}`);
   expect(at(0.5)).toBeLessThan(5_000);
 });
 
@@ -85,6 +86,7 @@ test(`${AT_ONCE} calls at once are heard, and one more finds the quota full and 
       await until(`call ${i} is still heard`, () => heard(two, 300 + 100 * i)() && heard(one, 350 + 100 * i)(), 60_000);
     }
     await nothingLeft(ada, bob);
+    figure(`${AT_ONCE} calls at once, and one more`, `${AT_ONCE} heard both ways; the next one fails with turn_full`);
   } finally {
     for (const [one, two] of pairs) {
       await one.hangUp();
@@ -111,7 +113,7 @@ test(`${MINUTES} minutes, with a relay that is killed in the middle, are heard t
     if (!heard(bob, ADA_HZ)() || !heard(ada, BOB_HZ)()) silent += 1;
   }
   await killed;
-  process.stdout.write(`  ${MINUTES} min: ${looks} looks, a voice missing in ${silent}\n`);
+  figure(`a call of ${MINUTES} min, the relay killed in the middle`, `${looks} looks, a voice missing in ${silent}`);
   expect(silent / looks).toBeLessThan(0.05); // half a second is a tenth of a look: a busy machine may starve the microphone for once
   expect(await ada.current()).toMatchObject({ state: 'connected' });
   await ada.hangUp();

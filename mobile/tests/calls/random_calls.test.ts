@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { other, World } from './model.ts';
+import { figure } from './figures.ts';
 import type { Action, Name } from './model.ts';
 
 const SCENARIOS = Number(process.env['CALL_SCENARIOS'] ?? 200);
@@ -70,4 +71,5 @@ test(`${SCENARIOS} random scenarios end in agreement`, { timeout: 60_000 + SCENA
   expect(talked).toBeGreaterThan(SCENARIOS / 5);
   expect(stands).toBeGreaterThan(SCENARIOS / 50);
   expect(stands).toBeLessThan(SCENARIOS / 2);
+  figure(`${SCENARIOS} random scenarios on a network with faults`, `all end in agreement, nothing left over; ${talked} were talked in`);
 });

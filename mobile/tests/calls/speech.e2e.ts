@@ -12,6 +12,7 @@ import { acquainted, nothingLeft, talk } from './callers.ts';
 import type { Caller } from './callers.ts';
 import { openSite } from './coturn.ts';
 import type { Site } from './coturn.ts';
+import { figure } from './figures.ts';
 import { playing, tone } from './voices.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
@@ -61,7 +62,7 @@ test(`speech stays intelligible (STOI at least ${UNDERSTOOD})`, async () => {
   writeFileSync(heard, wav(bob.voice.recorded(), bob.voice.rate));
   expect(bob.voice.rate).toBe(RATE);
   const { stdout } = await promisify(execFile)(path.join(ROOT, '.venv/bin/python'), ['-m', 'tests.calls.stoi', reference, heard], { cwd: ROOT });
-  process.stdout.write(`  STOI of ${(spoken.length / RATE).toFixed(1)} s of speech through coturn: ${stdout}`);
+  figure(`STOI of ${(spoken.length / RATE).toFixed(1)} s of speech through coturn, at least ${UNDERSTOOD}`, Number(stdout).toFixed(3));
   expect(Number(stdout)).toBeGreaterThan(UNDERSTOOD);
 });
 
