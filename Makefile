@@ -72,8 +72,8 @@ newcomer: setup ## a relay by the page, from `relay init` to two people talking,
 # -- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## run every check: lint, client, app, relay, both together, calls, demo
-	@scripts/stages.sh lint test-client test-app test-relay test-both test-calls demo
+test: setup ## run every check: lint, client, app, screens, relay, both together, calls, demo
+	@scripts/stages.sh lint test-client test-app screens test-relay test-both test-calls demo
 
 .PHONY: lint
 lint: $(PYTHON_READY) ## style and types of the Python code
@@ -104,6 +104,8 @@ $(WEB): $(CLIENT_READY) mobile/app.config.ts $(shell find mobile/app mobile/src/
 .PHONY: screens
 screens: setup $(WEB) ## draw every screen in Chromium, compare with docs/screens (WRITE=1 replaces them), and walk through the app
 	@scripts/check_packages.sh "pictures of the screens" chromium:chromium
+	@# a font is no command: its absence costs the emoji, which the pictures tolerate
+	@dpkg -s fonts-noto-color-emoji >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq fonts-noto-color-emoji >/dev/null 2>&1 || true
 	cd mobile && npm run --silent screens -- $(if $(WRITE),--write)
 	cd mobile && npm run --silent test:walk
 
