@@ -115,7 +115,8 @@ test-android: $(CLIENT_READY) ## the app's Kotlin on a JVM: engine and services,
 
 .PHONY: test-relay
 test-relay: setup setup-calls setup-operator ## tests of the relay (some of them ask libsignal under Node)
-	$(BIN)/pytest
+	@# Files side by side: they mostly wait for processes that start, deadlines that pass, disks.
+	$(BIN)/pytest -n 4 --dist loadfile
 
 .PHONY: test-both
 test-both: setup ## tests of the client core against a relay that it starts

@@ -36,7 +36,8 @@ class ScarceLimits:
         Call it after whoever asks has proved to be that account, so that a refusal tells nobody else anything.
 
         Raises:
-            RateLimited: with the seconds until they are covered; for more than the burst, until the allowance is full.
+            RateLimited: with the seconds until they are covered; for more than the burst, until the allowance is full. Of many at once, some
+                may be told a shorter time, since they read what was there before the others took.
             Unauthorized: the account is gone.
             DatabaseUnavailable: perhaps taken, perhaps not.
         """

@@ -164,14 +164,15 @@ class Load:
     async def _replaced(self, old: Socket, mailbox: Mailbox, node: int, came: list[Delivery]) -> None:
         """A newer phone takes over, and the old one acknowledges what only it has seen. That must delete nothing."""
         mailbox.takeovers += 1
+        mailbox.drained = False
         other = (node + 1) % len(self.urls)
-        async with self.at(
-            mailbox, other
-        ).mailbox():  # its `hello` has come, so the old session is not the newest any more
-            await old.say({"type": "ack", "ids": [delivery.id for delivery in came]})
-            with trio.move_on_after(0.3):
-                while True:
-                    await old.next()
+        with trio.move_on_after(CONNECT_WITHIN_S):  # a node that is being hurt may take the connection and never answer
+            async with self.at(mailbox, other).mailbox():
+                # Its `hello` has come, so the old session is not the newest any more.
+                await old.say({"type": "ack", "ids": [delivery.id for delivery in came]})
+                with trio.move_on_after(0.3):
+                    while True:
+                        await old.next()
 
 
 def _store(came: list[Delivery]) -> None:

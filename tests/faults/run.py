@@ -126,7 +126,8 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
             await cluster.revive()
         for mailbox in mailboxes:
             for one in await mailbox.app.drain():
-                load.history.deliver(one["id"], mailbox.name, from_b64(one["body"]), 0, load.now())
+                last = load.history.deliver(one["id"], mailbox.name, from_b64(one["body"]), 0, load.now())
+                last.stored = True  # it came in the end: late, but not lost
         log = cluster.log()
     return Result(plan, judge(load.history), load.history, injured, trio.current_time() - began, healed_s, log)
 

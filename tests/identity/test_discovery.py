@@ -150,7 +150,12 @@ async def test_of_many_at_once_no_more_are_covered_than_the_burst(
     async with trio.open_nursery() as nursery:
         for _ in range(40):
             nursery.start_soon(take, member.account_id)
-    assert (len(taken), waits) == (7, {60})
+    assert len(taken) == 7
+    # Who waited for others may be told a time from before they took: too early a try, never too late a one.
+    assert all(wait is not None and 1 <= wait <= 60 for wait in waits)
+    with pytest.raises(RateLimited) as refused:
+        await services.limits.take(member.account_id, Allowance("test", 7, 60))
+    assert refused.value.retry_after_s == 60
     # A second process counts on, with what the first one left.
     other = ScarceLimits(database, wall_clock=clock)
     with pytest.raises(RateLimited):

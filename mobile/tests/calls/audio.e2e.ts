@@ -97,6 +97,12 @@ test('quality is known', async () => {
   expect(quality?.roundTripMs).toBeLessThan(5_000);
 });
 
+test('starting once more does not take a call that stands for a dead one', async () => {
+  await ada.app.start(); // the screens, beside the task that keeps the mailbox
+  expect(await ada.current()).toMatchObject({ state: 'connected' });
+  await heardBothWays();
+});
+
 test('after hanging up nothing is left, and both logs have one row', async () => {
   await bob.hangUp();
   await nothingLeft(ada, bob);

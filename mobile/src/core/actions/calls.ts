@@ -27,6 +27,8 @@ interface Ready {
   readonly calls: Calls;
   readonly turn: TurnKeeper;
   readonly running: Running;
+  /** Set by the first start: a second one, from the screens beside the task that keeps the mailbox, must not take a call that stands for a dead one. */
+  started: Promise<void> | null;
 }
 
 /** How long the last call is shown after its end. */
@@ -45,9 +47,19 @@ export class CallActions implements CallPart {
   /** After the client has started. */
   async start(): Promise<void> {
     if (!this.#machine) return;
-    const { calls, turn } = await this.#prepare(this.#machine);
-    await turn.start();
-    await calls.recover();
+    const ready = await this.#prepare(this.#machine);
+    ready.started ??= this.#begin(ready);
+    await ready.started;
+  }
+
+  async #begin(ready: Ready): Promise<void> {
+    try {
+      await ready.turn.start();
+      await ready.calls.recover();
+    } catch (error) {
+      ready.started = null; // the next start tries again
+      throw error;
+    }
   }
 
   /** Before the client stops, so that a hang-up can still leave. */
@@ -168,7 +180,7 @@ export class CallActions implements CallPart {
       onChange: (what, peer) => (what === 'call' ? changed({ topic: 'call' }) : changed({ topic: 'calls' }, { topic: 'conversation', peer })),
       onTrouble,
     });
-    this.#ready = { calls, turn, running };
+    this.#ready = { calls, turn, running, started: null };
     return this.#ready;
   }
 
