@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -31,9 +32,10 @@ class Link:
     def cut(self) -> None:
         """Every connection ends with a reset, as when a carrier drops its flows."""
         for stream in list(self._streams):
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            trio.lowlevel.notify_closing(stream.socket)
-            stream.socket.close()
+            with suppress(OSError):  # it closed by itself, just now
+                stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                trio.lowlevel.notify_closing(stream.socket)
+                stream.socket.close()
 
     def hold(self) -> None:
         """Nothing passes and nothing closes: both ends believe in a connection that is none."""
