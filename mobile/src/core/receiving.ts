@@ -93,8 +93,12 @@ export class Receiver {
       statements.push(store.people.save({ account: peer, profileName, accessKey }), ...store.outbox.unblock(peer));
     }
     const effects = await this.#handle(opened, arrival);
+    // What could not be read is here now. A text has taken the place of its line; after anything else no line is left behind.
+    const gap = content.resent === null ? null : await store.messages.get(peer, content.resent);
+    const filled = gap?.kind === 'undecryptable';
+    if (filled) events.push({ kind: 'conversation', peer });
     return {
-      statements: [...opened.statements, ...statements, ...effects.statements],
+      statements: [...opened.statements, ...statements, ...effects.statements, ...(filled ? [store.messages.removeGap(peer, gap.contentId)] : [])],
       events: [...events, ...effects.events],
       wake: effects.wake === true || content.profile !== null || identityChanged,
     };

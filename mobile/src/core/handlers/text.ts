@@ -29,9 +29,7 @@ export const text: Handler<'text'> = async (content, { store, peer, contact, arr
   // Asked for again because it could not be read: back into its place, unless that was scrolled past already.
   const gap = content.resent === null ? null : await store.messages.get(peer, content.resent);
   const inPlace = gap?.kind === 'undecryptable' && gap.readAt === null;
-  const statements = inPlace
-    ? [store.messages.fillIn(peer, gap.contentId, message)]
-    : [...(gap?.kind === 'undecryptable' ? store.messages.remove(peer, gap.contentId) : []), store.messages.add(message)];
+  const statements = [inPlace ? store.messages.fillIn(peer, gap.contentId, message) : store.messages.add(message)];
   const accepted = contact !== null && !contact.request && !contact.blocked;
   if (settings.deliveryReceipts && accepted) statements.push(store.conversations.owesReceipt(peer, 'delivered', content.id, dueWithin(now, random)));
   const name = contact?.name ?? content.profile?.name ?? contact?.profileName ?? null;

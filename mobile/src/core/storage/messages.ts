@@ -192,6 +192,11 @@ export class MessageArea extends Area {
     };
   }
 
+  /** The line that stood for an envelope that could not be read, unless something has taken its place. */
+  removeGap(peer: string, envelopeId: string): Statement {
+    return { sql: `DELETE FROM message WHERE peer = :peer AND content_id = :envelopeId AND kind = 'undecryptable'`, params: { peer, envelopeId } };
+  }
+
   /** For the delivery of an own message: states only go forward, whatever order answers and receipts come in. */
   setState(seq: number, state: MessageState, reason: string | null, now: number): Statement {
     const from = state === 'sent' ? `('queued', 'blocked', 'failed')` : `('queued', 'blocked', 'failed', 'sent')`;
