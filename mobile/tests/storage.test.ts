@@ -4,7 +4,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { matchOf } from '../src/core/search.ts';
+import { soughtBy } from '../src/core/search.ts';
 import { openSchema } from '../src/core/storage/schema.ts';
 import { Store } from '../src/core/storage/store.ts';
 import type { Database, SqlValue, Statement } from '../src/core/ports.ts';
@@ -69,7 +69,8 @@ describe('plans', () => {
     ['the next receipt', () => store.conversations.nextReceipt()],
     ['receipts of one', () => store.conversations.receiptsOwed(ADA, 'read', 10)],
     ['reactions of a page', () => store.conversations.reactions(ADA, ['x'])],
-    ['search', () => store.conversations.search('"x"*', null, 20)],
+    ['search', () => store.conversations.search({ match: '"x"*', within: [] }, null, 20)],
+    ['search of a piece, newest first', () => store.conversations.search({ match: null, within: ['%東%'] }, ADA, 20)],
     ['the outbox of one', () => store.outbox.waiting(ADA, 32, 0)],
     ['what was sent', () => store.outbox.sent(ADA, 'x')],
     ['a seen envelope', () => store.keys.envelopeSeen('x')],
@@ -133,8 +134,8 @@ describe('pages', () => {
 
 describe('search', () => {
   const found = async (query: string, peer: string | null = null): Promise<(string | null)[]> => {
-    const match = matchOf(query);
-    return match === null ? [] : (await store.conversations.search(match, peer, 20)).map(({ message }) => message.text);
+    const sought = soughtBy(query);
+    return sought === null ? [] : (await store.conversations.search(sought, peer, 20)).map(({ message }) => message.text);
   };
 
   test('words in any order, the last one unfinished, without accents and case, newest first, in one conversation or all', async () => {
@@ -148,7 +149,24 @@ describe('search', () => {
     expect(await found('wolk den')).toEqual([]); // only the last word may be a beginning
     expect(await found('   ')).toEqual([]);
     expect(await found('👍 !')).toEqual([]);
-    expect((await store.conversations.search('"above"', BOB, 1))[0]?.excerpt).toBe('the clouds \u2068above\u2069 us');
+    expect((await store.conversations.search({ match: '"above"', within: [] }, BOB, 1))[0]?.excerpt).toBe('the clouds \u2068above\u2069 us');
+  });
+
+  test('scripts without spaces between words: any piece of a sentence, alone or beside a word', async () => {
+    await add(ADA, '明日は東京タワーに行きます');
+    await add(BOB, '我们明天在东京见面, Ada says 100%');
+    await add(ADA, 'พรุ่งนี้เจอกัน');
+    expect(await found('東京')).toEqual(['明日は東京タワーに行きます']);
+    expect(await found('明')).toEqual(['我们明天在东京见面, Ada says 100%', '明日は東京タワーに行きます']);
+    expect(await found('明', ADA)).toEqual(['明日は東京タワーに行きます']);
+    expect(await found('明天 见面')).toEqual(['我们明天在东京见面, Ada says 100%']);
+    expect(await found('says 东京')).toEqual(['我们明天在东京见面, Ada says 100%']);
+    expect(await found('say 东京')).toEqual([]); // only the last word may be a beginning
+    expect(await found('东京 say')).toEqual(['我们明天在东京见面, Ada says 100%']);
+    expect(await found('เจอ')).toEqual(['พรุ่งนี้เจอกัน']);
+    expect(await found('京%')).toEqual([]); // a sign like any other
+    const [hit] = await store.conversations.search(soughtBy('东京') ?? { match: null, within: [] }, null, 1);
+    expect(hit?.excerpt).toBe('我们明天在\u2068东京\u2069见面, Ada says 100%');
   });
 
   test('follows edits, and what is deleted leaves the index', async () => {
@@ -166,7 +184,7 @@ describe('search', () => {
   test('nothing that a person types is syntax', async () => {
     await add(ADA, 'near the end AND not "quoted" * (here) col:umn');
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.string({ unit: 'binary', maxLength: 30 }), fc.constantFrom('"', 'a"b', 'NEAR(a b)', 'text:a', 'a AND', '* a', '^a', '-a', '{a}', "a'")), async (query) => {
+      fc.asyncProperty(fc.oneof(fc.string({ unit: 'binary', maxLength: 30 }), fc.constantFrom('"', 'a"b', 'NEAR(a b)', 'text:a', 'a AND', '* a', '^a', '-a', '{a}', "a'", '東%', '東_\\', '東"')), async (query) => {
         await found(query);
       }),
       { numRuns: 300 },

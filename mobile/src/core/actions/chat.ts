@@ -6,7 +6,7 @@ import type { ConversationView, MessagePage, Messenger, MessageView, SearchHit }
 import type { Statement } from '../ports.ts';
 import { dueWithin } from '../receipts.ts';
 import { textOf } from '../repair.ts';
-import { matchOf } from '../search.ts';
+import { soughtBy } from '../search.ts';
 import { readSettings } from '../settings.ts';
 import type { Message } from '../storage/messages.ts';
 import type { Contact } from '../storage/people.ts';
@@ -84,10 +84,10 @@ export class ChatActions implements ChatPart {
   }
 
   async search(query: string, { peer, limit }: { readonly peer: string | null; readonly limit: number }): Promise<readonly SearchHit[]> {
-    const match = matchOf(query);
-    if (match === null) return [];
+    const sought = soughtBy(query);
+    if (sought === null) return [];
     const hits: SearchHit[] = [];
-    for (const { message, excerpt } of await this.#core.store.conversations.search(match, peer, Math.max(1, Math.min(LARGEST_PAGE, limit)))) {
+    for (const { message, excerpt } of await this.#core.store.conversations.search(sought, peer, Math.max(1, Math.min(LARGEST_PAGE, limit)))) {
       if (message.peer === null) continue;
       const [view] = await this.#views(message.peer, [message]);
       if (view) hits.push({ peer: message.peer, message: view, excerpt });

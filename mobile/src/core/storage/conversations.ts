@@ -1,5 +1,7 @@
 /** Conversations as screens read them: pages, the list, unread counts, drafts, search. Costs do not grow with their length. */
 import type { Statement } from '../ports.ts';
+import { excerptAround } from '../search.ts';
+import type { Sought } from '../search.ts';
 import { asMessage } from './messages.ts';
 import type { Message } from './messages.ts';
 import { Area } from './row.ts';
@@ -107,13 +109,19 @@ export class ConversationArea extends Area {
     );
   }
 
-  /** `match` is an FTS5 expression. Newest first. */
-  search(match: string, peer: string | null, limit: number): Promise<readonly Found[]> {
-    const sql = `SELECT m.*, snippet(message_text, 0, char(0x2068), char(0x2069), '…', 16) AS excerpt
-                 FROM message_text CROSS JOIN message m ON m.seq = message_text.rowid
-                 WHERE message_text MATCH :match AND m.peer IS NOT NULL AND (:peer IS NULL OR m.peer = :peer)
-                 ORDER BY message_text.rowid DESC LIMIT :limit`;
-    return this.rows((row) => ({ message: asMessage(row), excerpt: row.text('excerpt') }), sql, { match, peer, limit });
+  /** Newest first. With a word by the index it costs what it finds; pieces alone are looked for from the newest message on. */
+  search({ match, within }: Sought, peer: string | null, limit: number): Promise<readonly Found[]> {
+    const pieces = `NOT EXISTS (SELECT 1 FROM json_each(:within) AS piece WHERE m.text NOT LIKE piece.value ESCAPE '\\')`;
+    const mine = 'm.peer IS NOT NULL AND (:peer IS NULL OR m.peer = :peer)';
+    const sql =
+      match === null
+        ? `SELECT m.*, m.text AS excerpt FROM message m WHERE ${peer === null ? mine : 'm.peer = :peer'} AND m.text IS NOT NULL AND ${pieces} ORDER BY m.seq DESC LIMIT :limit`
+        : `SELECT m.*, snippet(message_text, 0, char(0x2068), char(0x2069), '…', 16) AS excerpt
+           FROM message_text CROSS JOIN message m ON m.seq = message_text.rowid
+           WHERE message_text MATCH :match AND ${mine} AND ${pieces}
+           ORDER BY message_text.rowid DESC LIMIT :limit`;
+    const found = (row: Row): Found => ({ message: asMessage(row), excerpt: match === null ? excerptAround(row.text('excerpt'), within[0] ?? '') : row.text('excerpt') });
+    return this.rows(found, sql, { ...(match !== null && { match }), within: JSON.stringify(within), peer, limit });
   }
 
   // --- reading
