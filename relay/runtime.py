@@ -18,6 +18,7 @@ import trio
 
 from nursery_tasks import wakeup_listener as topics
 from nursery_tasks.batch_writer import AckWriter, PostWriter
+from nursery_tasks.dispatch import Dispatch
 from nursery_tasks.lag_probe import LAG, LagProbe
 from nursery_tasks.notifier import Notifier
 from nursery_tasks.push_sender import PushSender
@@ -36,7 +37,6 @@ from relay.partitions import SteadyClock, keep_partitions
 from relay.push import Push, SubscriptionBox
 from relay.queries import mailbox as queries
 from relay.queries import operations as operations_sql
-from relay.records import Posting, Ringing, Waiting
 from relay.routes.sockets import SessionServices
 from relay.secret_files import load_keys, load_metrics_token, load_push_keys, load_turn_secret
 from relay.services import Services, identity_services, open_configured_database
@@ -158,44 +158,28 @@ class Runtime:
                 push_sender.tell(account_id)
 
         def session_left(account_id: UUID) -> None:
-            notifier.tell(topics.MAIL, account_id)
-            notifier.tell(topics.SIGNALS, account_id)
-            knock_for(account_id)  # what was handed to it and not acknowledged
+            dispatch.session_left(account_id)
 
         switchboard = Switchboard(session_left)
+        dispatch = Dispatch(switchboard, notifier.tell, knock_for)
         wakeups = Wakeups(switchboard, mailbox)
 
-        def mail_stored(posting: Posting) -> None:
-            if not switchboard.hand_over_mail(posting.account_id, Waiting(posting.id, posting.at, posting.body)):
-                notifier.tell(topics.MAIL, posting.account_id)
-                knock_for(posting.account_id)
-
-        def signal_stored(posting: Posting) -> None:
-            signal = Ringing(posting.id, posting.expires_at, posting.body)
-            if not switchboard.hand_over_signal(posting.account_id, signal):
-                notifier.tell(topics.SIGNALS, posting.account_id)
-                knock_for(posting.account_id)
-
-        def something_to_tell(account_id: UUID) -> None:
-            switchboard.look_at_notices([account_id])
-            notifier.tell(topics.NOTICES, account_id)
-
         async def keys_run_low(account_id: UUID) -> None:
-            something_to_tell(account_id)
+            dispatch.something_to_tell(account_id)
 
         async def account_ended(account_id: UUID) -> None:
             wakeups.check([account_id])
             notifier.tell(topics.SESSIONS, account_id)
 
-        def lane(store: PostgresMailbox | PostgresSignals, stored: Callable[[Posting], None], topic: str) -> PostWriter:
-            name = "mail" if topic == topics.MAIL else "signals"
-            return PostWriter(
-                MeasuredStore(store, name, metrics), self._rates(), stored, partial(notifier.tell, topic), something_to_tell,
-                batch_items=settings.batch_posts, waiting_items=settings.waiting_posts,
-            )  # fmt: skip
-
-        mail_writer = lane(mailbox, mail_stored, topics.MAIL)
-        signal_writer = lane(signals, signal_stored, topics.SIGNALS)
+        writer = partial(PostWriter, batch_items=settings.batch_posts, waiting_items=settings.waiting_posts)
+        mail_writer = writer(
+            MeasuredStore(mailbox, "mail", metrics), self._rates(),
+            dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell,
+        )  # fmt: skip
+        signal_writer = writer(
+            MeasuredStore(signals, "signals", metrics), self._rates(),
+            dispatch.signal_stored, dispatch.signal_again, dispatch.something_to_tell,
+        )  # fmt: skip
         metrics.watch("waiting", "mail", lambda: mail_writer.waiting)
         metrics.watch("waiting", "signals", lambda: signal_writer.waiting)
         metrics.watch("sessions", "mailbox", lambda: switchboard.mailbox_sessions)

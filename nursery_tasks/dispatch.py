@@ -1,0 +1,69 @@
+"""Dispatch: who is told, and how, of what was stored here, of a session that left, of something to tell.
+
+Whoever has a session in this process is told in memory; the others by a wake-up to every process, and those without a session anywhere by
+a push. Every method is synchronous and returns at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+from uuid import UUID
+
+from nursery_tasks import wakeup_listener as topics
+from relay.records import Posting, Ringing, Waiting
+
+
+class _Switchboard(Protocol):
+    def hand_over_mail(self, account_id: UUID, envelope: Waiting) -> bool: ...
+    def hand_over_signal(self, account_id: UUID, signal: Ringing) -> bool: ...
+    def look_at_mail(self, account_ids: Iterable[UUID]) -> None: ...
+    def look_at_signals(self, account_ids: Iterable[UUID]) -> None: ...
+    def look_at_notices(self, account_ids: Iterable[UUID]) -> None: ...
+
+
+class Dispatch:
+    """`tell(topic, account)` names an account to the other processes; `knock(account)` sends a push, if nobody reads."""
+
+    def __init__(
+        self, switchboard: _Switchboard, tell: Callable[[str, UUID], None], knock: Callable[[UUID], None]
+    ) -> None:
+        self._switchboard = switchboard
+        self._tell = tell
+        self._knock = knock
+
+    def mail_stored(self, posting: Posting) -> None:
+        """An envelope was committed just now."""
+        envelope = Waiting(posting.id, posting.at, posting.body)
+        if not self._switchboard.hand_over_mail(posting.account_id, envelope):
+            self._tell(topics.MAIL, posting.account_id)
+            self._knock(posting.account_id)
+
+    def signal_stored(self, posting: Posting) -> None:
+        """The same for a signal."""
+        signal = Ringing(posting.id, posting.expires_at, posting.body)
+        if not self._switchboard.hand_over_signal(posting.account_id, signal):
+            self._tell(topics.SIGNALS, posting.account_id)
+            self._knock(posting.account_id)
+
+    def mail_again(self, account_id: UUID) -> None:
+        """An envelope was there already. If the answer to its commit was lost, nobody has been told of it; and what is stored from here
+        on must not be handed over before it, so a session of this process looks now and not when the wake-up has come around."""
+        self._switchboard.look_at_mail([account_id])
+        self._tell(topics.MAIL, account_id)
+
+    def signal_again(self, account_id: UUID) -> None:
+        """The same for a signal."""
+        self._switchboard.look_at_signals([account_id])
+        self._tell(topics.SIGNALS, account_id)
+
+    def something_to_tell(self, account_id: UUID) -> None:
+        """Keys run low, or a post found the mailbox full."""
+        self._switchboard.look_at_notices([account_id])
+        self._tell(topics.NOTICES, account_id)
+
+    def session_left(self, account_id: UUID) -> None:
+        """No session of this account is here any more. What was handed to it and not acknowledged is in the table only."""
+        self._tell(topics.MAIL, account_id)
+        self._tell(topics.SIGNALS, account_id)
+        self._knock(account_id)
