@@ -12,6 +12,7 @@ UPGRADE ?=
 WRITE ?=
 EXAMPLES ?= 300
 COUNT ?= 110
+ROUNDS ?= 20
 SECONDS_EACH ?= 60
 SEED ?=
 ONLY ?=
@@ -142,6 +143,12 @@ soak: setup ## two clients write 10,000 messages each way while everything is ki
 .PHONY: faults
 faults: $(PYTHON_READY) ## hurt real relays under load, seeded, and judge what came of every post (COUNT=110 SEED= ONLY=)
 	@exec $(BIN)/python -m tests.faults --count $(COUNT) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+# Twenty rounds of 50 kills of the relay and 10 of PostgreSQL; seeds from 1000 on. A round that docs/reliability.json has is not done again.
+.PHONY: kills
+kills: $(PYTHON_READY) ## kill -9 a thousand times the relay and two hundred times PostgreSQL, under load (half an hour; ROUNDS=20; goes on where it stopped)
+	@$(BIN)/python -m tests.faults --kills --seed $(if $(SEED),$(SEED),1000) --rounds $(ROUNDS) --into docs/reliability.json
+	@$(BIN)/python -m tests.faults.records
 
 .PHONY: proof
 proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals

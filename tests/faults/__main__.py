@@ -1,6 +1,8 @@
-"""`make faults`: a long run of injuries on real processes, its progress, a table of what was done and what held.
+"""`make faults`, `make kills`: long runs of injuries on real processes, their progress, a table of what was done and what held.
 
-Exit codes: 0 nothing was broken, 1 the checker convicts (the history is written to a file), 2 wrong usage.
+With --into every round is written down when it is over; a run that was stopped goes on where it was when it is started again.
+
+Exit codes: 0 nothing was broken, 1 the checker convicts (the history is written to a file), 2 wrong usage, 3 a round came to no verdict.
 """
 
 # ruff: noqa: T201  # it talks to a terminal
@@ -10,13 +12,19 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import trio
 
 from tests.faults.injuries import INJURIES, PAIR_INJURIES
-from tests.faults.run import Plan, Result, run, schedule
+from tests.faults.records import ABOUT, Record, add, is_done, read, record, text_table, void
+from tests.faults.run import Plan, Result, run, schedule, shuffled
+
+KILLS = {"kill_relay": 24, "kill_worker": 12, "kill_all_relays": 7, "kill_postgres": 7, "kill_backend": 3}
+"""One round of `--kills`: on two nodes 50 SIGKILLs of the relay and 10 of PostgreSQL. Twenty rounds are 1,000 and 200."""
+
+MOST_VOID = 3
 
 
 def main() -> int:
@@ -26,28 +34,57 @@ def main() -> int:
     if unknown := set(kinds) - set(known):
         print(f"no such injury: {', '.join(sorted(unknown))}. There are: {', '.join(known)}", file=sys.stderr)
         return 2
-    results = []
+    name = "kills" if asked.kills else "failover" if asked.pair else "faults"
+    rounds: list[Record] = []
+    plans = list(_plans(asked, kinds))
+    for number, plan in enumerate(plans, 1):
+        if asked.into is not None and is_done(asked.into, name, plan):
+            say(f"round {number} of {len(plans)}, seed {plan.seed}: done before")
+            rounds += [one for one in read(asked.into)[name] if one["seed"] == plan.seed]
+            continue
+        say(f"round {number} of {len(plans)}, seed {plan.seed}: {len(plan.injuries)} injuries")
+        try:
+            result = trio.run(run, plan, say)
+        except Exception as error:
+            rounds.append(void(plan, error))
+            say(f"seed {plan.seed} came to no verdict: {rounds[-1]['void']}")
+        else:
+            rounds.append(record(result))
+            if result.verdict.charges:
+                convict(result, asked.history)
+        if asked.into is not None:
+            add(asked.into, name, rounds[-1])
+        if any(one.get("broken") for one in rounds) or sum("void" in one for one in rounds) > MOST_VOID:
+            break
+    print(json.dumps(rounds, indent=2) if asked.json else text_table(rounds))
+    if any(one.get("broken") for one in rounds):
+        return 1
+    return 3 if any("void" in one for one in rounds) else 0
+
+
+def _plans(asked: argparse.Namespace, kinds: list[str]) -> Iterator[Plan]:
+    """Rounds, so that each begins with an empty database and can be repeated by its own seed."""
+    between = (asked.pause / 2, asked.pause * 1.5)
+    if asked.kills:
+        for seed in range(asked.seed, asked.seed + asked.rounds):
+            injuries = shuffled(seed, KILLS)
+            yield Plan(
+                seed=seed, injuries=injuries, mailboxes=asked.mailboxes, between_s=(0.0, 0.3), acknowledged_between=8
+            )
+        return
     left, seed = asked.count, asked.seed
     while left > 0:
-        # Rounds, so that each begins with an empty database and can be repeated by its own seed.
         count = min(left, asked.round)
-        plan = Plan(
+        injuries = schedule(seed, kinds, count)
+        yield Plan(
             seed=seed,
-            injuries=schedule(seed, kinds, count),
+            injuries=injuries,
             nodes=asked.nodes,
             mailboxes=asked.mailboxes,
             pair=asked.pair,
-            between_s=(asked.pause / 2, asked.pause * 1.5),
+            between_s=between,
         )
-        say(f"seed {seed}: {count} injuries")
-        result = trio.run(run, plan, say)
-        results.append(result)
-        if result.verdict.charges:
-            convict(result, asked.history)
-            break
         left, seed = left - count, seed + 1
-    print(json.dumps([summary(one) for one in results], indent=2) if asked.json else table(results))
-    return int(any(one.verdict.charges for one in results))
 
 
 def _arguments() -> argparse.Namespace:
@@ -63,6 +100,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pair", action="store_true", help="on a primary with a synchronous standby, with failovers")
     parser.add_argument("--pause", type=float, default=0.8, metavar="S", help="between injuries, about")
     parser.add_argument(
+        "--kills",
+        action="store_true",
+        help="instead of --count and --only: kill -9 only, 50 of the relay and 10 of PostgreSQL a round",
+    )
+    parser.add_argument("--rounds", type=int, default=20, help="of --kills (default 20)")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help=f"add each round to this file, under {', '.join(ABOUT)}; what is in it is not done again",
+    )
+    parser.add_argument(
         "--history", type=Path, default=Path("faults-history.json"), help="where a convicted run is written"
     )
     parser.add_argument("--json", action="store_true")
@@ -76,37 +125,6 @@ def say(line: str) -> None:
 def convict(result: Result, path: Path) -> None:
     path.write_text(result.history.to_json())
     say(f"CONVICTED with seed {result.plan.seed}: {result.verdict.charges}; the history is in {path}")
-
-
-def summary(result: Result) -> dict[str, object]:
-    return {
-        "seed": result.plan.seed,
-        "injuries": dict(result.injured),
-        "seconds": round(result.seconds, 1),
-        "healed_s": round(result.healed_s, 1),
-        **asdict(result.verdict),
-    }
-
-
-def table(results: list[Result]) -> str:
-    lines = ["injury                     | times", "---------------------------+------"]
-    names = sorted({name for one in results for name in one.injured})
-    lines += [f"{name:26} | {sum(one.injured[name] for one in results):5}" for name in names]
-    totals = {key: sum(one.verdict.counts.get(key, 0) for one in results) for key in results[0].verdict.counts}
-    charges = [charge for one in results for charge in one.verdict.charges.items()]
-    seeds = ", ".join(str(one.plan.seed) for one in results)
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"{totals['ok']} of {totals['envelopes']} envelopes were acknowledged, {totals['unknown']} left unknown, "
-            f"{totals['redelivered']} came again on the wire before they were settled.",
-            f"Slowest healing: {max(one.healed_s for one in results):.1f} s. Seeds: {seeds}.",
-            f"BROKEN: {charges}"
-            if charges
-            else "Nothing acknowledged was lost, invented, altered, late or out of order.",
-        ]
-    )
 
 
 if __name__ == "__main__":

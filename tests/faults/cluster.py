@@ -6,6 +6,8 @@ import os
 import resource
 import signal
 import subprocess
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ import trio
 
 from tests.faults.link import Link
 from tests.faults.pair import Pair
-from tests.live.relay_process import RelayProcess, running_relay
+from tests.live.relay_process import START_S, RelayProcess, running_relay
 from tests.postgres.processes import alive, family, postmaster_pid
 
 # The load is heavier than people are; limits are not what is under test here.
@@ -47,6 +49,10 @@ class Cluster:
     """Whether `directory`/var is a small file system of its own."""
     clock: Path | None = None
     """By how many seconds the nodes' wall clocks are off, as text (see altered_app.py)."""
+    kills: Counter[str] = field(default_factory=Counter)
+    """SIGKILLs that found their process, by what they hit: relay, worker, postmaster, backend, primary (of a pair, all of it)."""
+    failovers: list[tuple[float, float]] = field(default_factory=list)
+    """Of each, on the run's clock: when the primary died, when the standby had been promoted."""
 
     @property
     def postgres(self) -> Path:
@@ -72,12 +78,18 @@ class Cluster:
         """The postmaster, then its children."""
         return family(await self.postmaster())
 
+    def kill(self, node: RelayProcess) -> None:
+        """SIGKILL to all of a node."""
+        self.kills["relay"] += node.process is not None and node.process.poll() is None
+        node.kill()
+
     async def revive(self) -> None:
-        """Every node runs again; those that do not are started."""
-        for node in self.nodes:
-            if node.process is None or node.process.poll() is not None:
-                node.kill()  # reaps it, and ends workers that outlived their parent
-                await trio.to_thread.run_sync(node.start)
+        """Every node runs again; those that do not are started, all at once."""
+        async with trio.open_nursery() as nursery:
+            for node in self.nodes:
+                if node.process is None or node.process.poll() is not None:
+                    node.kill()  # reaps it, and ends workers that outlived their parent
+                    nursery.start_soon(trio.to_thread.run_sync, start_as_a_service, node)
 
     def log(self) -> str:
         return "\n".join(node.logged() for node in self.nodes)
@@ -89,12 +101,31 @@ def workers_of(node: RelayProcess) -> list[int]:
     return family(node.process.pid)
 
 
-def send(pids: list[int], number: signal.Signals) -> None:
+def start_as_a_service(node: RelayProcess) -> None:
+    """As a service manager does it (deploy/systemd: Restart=always): a node that gave up, since PostgreSQL was still recovering, is
+    started again, until one stays. Blocks."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            return node.start()
+        except AssertionError:
+            assert node.process is not None
+            if node.process.poll() is None or time.monotonic() > deadline:
+                raise
+            node.kill()
+            time.sleep(0.1)
+
+
+def send(pids: list[int], number: signal.Signals) -> int:
+    """To how many it was sent: who is gone is passed over."""
+    sent = 0
     for pid in pids:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
             continue
+        sent += 1
+    return sent
 
 
 def limit_files(pids: list[int], soft: int) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import trio
 
 from relay.database import DatabaseSettings, open_database
 from relay.errors import DatabaseUnavailable
-from tests.faults.cluster import Cluster, limit_files, open_files, send, workers_of
+from tests.faults.cluster import Cluster, limit_files, open_files, send, start_as_a_service, workers_of
 from tests.live.app import call
 
 Injury = Callable[[Cluster, random.Random], Awaitable[str]]
@@ -23,8 +24,7 @@ Injury = Callable[[Cluster, random.Random], Awaitable[str]]
 
 async def kill_relay(cluster: Cluster, dice: random.Random) -> str:
     """SIGKILL to a node, in the middle of whatever it does."""
-    node = dice.choice(cluster.nodes)
-    node.kill()
+    cluster.kill(dice.choice(cluster.nodes))
     await trio.sleep(dice.random() * 0.2)
     await cluster.revive()
     return "kill -9 of a node"
@@ -33,7 +33,7 @@ async def kill_relay(cluster: Cluster, dice: random.Random) -> str:
 async def kill_worker(cluster: Cluster, dice: random.Random) -> str:
     """SIGKILL to a worker, as the kernel does when memory is short. Its parent must end too, so that somebody starts both again."""
     node = dice.choice(cluster.nodes)
-    send(workers_of(node)[1:], signal.SIGKILL)
+    cluster.kills["worker"] += send(workers_of(node)[1:], signal.SIGKILL) > 0  # its helper process does not count
     assert node.process is not None
     await trio.to_thread.run_sync(node.process.wait, 15)
     await cluster.revive()
@@ -42,7 +42,7 @@ async def kill_worker(cluster: Cluster, dice: random.Random) -> str:
 
 async def kill_all_relays(cluster: Cluster, dice: random.Random) -> str:
     for node in cluster.nodes:
-        node.kill()
+        cluster.kill(node)
     await cluster.revive()
     return "kill -9 of every node"
 
@@ -51,7 +51,7 @@ async def restart_relay(cluster: Cluster, dice: random.Random) -> str:
     """SIGTERM, as a rolling restart does it: one node after the other."""
     for node in cluster.nodes:
         await trio.to_thread.run_sync(node.stop)
-        await trio.to_thread.run_sync(node.start)
+        await trio.to_thread.run_sync(start_as_a_service, node)
     return "rolling restart"
 
 
@@ -66,15 +66,19 @@ async def stall_relay(cluster: Cluster, dice: random.Random) -> str:
 
 async def kill_postgres(cluster: Cluster, dice: random.Random) -> str:
     """SIGKILL to the postmaster; its children notice and go, the nodes start it again."""
-    send([await cluster.postmaster()], signal.SIGKILL)
+    cluster.kills["postmaster"] += send([await cluster.postmaster()], signal.SIGKILL)
     return "kill -9 of PostgreSQL"
 
 
 async def kill_backend(cluster: Cluster, dice: random.Random) -> str:
     """SIGKILL to a child of the postmaster: PostgreSQL resets all of itself and recovers from its log."""
-    children = (await cluster.database_processes())[1:]
-    if children:
-        send([dice.choice(children)], signal.SIGKILL)
+    hit = 0
+    with trio.fail_after(60):
+        while not hit:
+            children = (await cluster.database_processes())[1:]
+            hit = send([dice.choice(children)], signal.SIGKILL) if children else 0
+            await trio.sleep(0.02)
+    cluster.kills["backend"] += hit
     return "kill -9 of a PostgreSQL process"
 
 
@@ -171,7 +175,7 @@ async def jump_clock(cluster: Cluster, dice: random.Random) -> str:
     offset = dice.choice((2, -50, 10 * 24, -3 * 24, 45 * 24))
     cluster.clock.write_text(str(offset * 3600))
     if dice.random() < 0.5:
-        dice.choice(cluster.nodes).kill()
+        cluster.kill(dice.choice(cluster.nodes))
         await cluster.revive()
     await trio.sleep(2 + dice.random() * 3)
     cluster.clock.write_text("0")
@@ -182,15 +186,17 @@ async def fail_over(cluster: Cluster, dice: random.Random) -> str:
     """The primary's machine dies, the standby is promoted, the dead one comes back thinking that it is the primary, and is then made a
     standby. Only with a pair."""
     assert cluster.pair is not None, "needs a primary and a standby"
-    await trio.to_thread.run_sync(cluster.pair.promote)
-    promoted = trio.current_time()
+    own_clock = trio.current_time() - time.monotonic()
+    killed, promoted = (own_clock + at for at in await trio.to_thread.run_sync(cluster.pair.promote))
+    cluster.failovers.append((killed, promoted))
+    cluster.kills["primary"] += 1
     for node in cluster.nodes:
         while (await call(node.url, "GET", "/readyz")).status != 200:  # noqa: ASYNC110
             await trio.sleep(0.05)
-    took = trio.current_time() - promoted
+    took = trio.current_time() - killed
     await trio.to_thread.run_sync(cluster.pair.revive_the_old_primary, 0.5 + dice.random())
     await trio.to_thread.run_sync(cluster.pair.make_whole)
-    return f"failover; every node answered {took:.1f} s after the standby had been promoted"
+    return f"failover; promoted {promoted - killed:.1f} s after the kill, every node answered after {took:.1f} s"
 
 
 async def _ask(cluster: Cluster, question: str) -> object:

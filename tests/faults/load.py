@@ -64,11 +64,13 @@ class Load:
     """Set: apps stop crashing, and just receive."""
 
     def __post_init__(self) -> None:
-        self._began = trio.current_time()
+        self.began = trio.current_time()
+        self.acknowledged = 0
+        """Answers `posted` so far; the history knows how many envelopes that were."""
         self._sessions = count(1)
 
     def now(self) -> float:
-        return trio.current_time() - self._began
+        return trio.current_time() - self.began
 
     def at(self, mailbox: Mailbox, node: int) -> App:
         return replace(mailbox.app, url=self.urls[node])
@@ -116,6 +118,7 @@ class Load:
                 attempt = tried[id_]
                 attempt.ended, attempt.code = self.now(), code
                 attempt.outcome = "ok" if code == "posted" else "refused" if code in REFUSALS else "unknown"
+                self.acknowledged += code == "posted"
                 if attempt.outcome != "unknown":
                     doubtful.pop(id_, None)
 

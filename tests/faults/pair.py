@@ -127,8 +127,10 @@ class Pair:
         hosts = ",".join(str(place) for place in sorted([self.primary.socket, self.standby.socket]))
         return f"postgresql://relay@/relay?host={hosts}&port=5432,5432"
 
-    def promote(self) -> None:
+    def promote(self) -> tuple[float, float]:
         """The standby falls behind a little, then the primary's machine is gone, and the standby takes over.
+
+        Answers when it died and when the other had taken over (time.monotonic).
 
         What was committed meanwhile is not on the standby: whoever answered `posted` without waiting for it has lost something.
         """
@@ -136,10 +138,13 @@ class Pair:
         receivers = [pid for pid in family(self.standby.process.pid) if "walreceiver" in _command(pid)]
         _send(receivers, signal.SIGSTOP)
         time.sleep(0.5)
+        killed = time.monotonic()
         self.primary.kill()
         _send(receivers, signal.SIGCONT)
         self.standby.stand_alone()
+        promoted = time.monotonic()
         self.primary, self.standby = self.standby, self.primary
+        return killed, promoted
 
     def revive_the_old_primary(self, seconds: float) -> None:
         """Somebody switches the dead machine on again: for a while there are two that take writes. The old one still waits for a standby

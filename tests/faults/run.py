@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class Plan:
     senders: int = 2
     between_s: tuple[float, float] = (0.3, 1.5)
     """The pause before an injury: from, to."""
+    acknowledged_between: int = 0
+    """Envelopes that must have been acknowledged since the last injury before the next one, so that each one finds the relay at work."""
     lead_in_s: float = 1.0
     lead_out_s: float = 3.0
     heal_within_s: float = 30.0
@@ -68,6 +70,10 @@ class Result:
     seconds: float
     healed_s: float
     log: str
+    kills: Counter[str] = field(default_factory=Counter)
+    """SIGKILLs that found their process, by what they hit."""
+    failovers_s: list[float] = field(default_factory=list)
+    """Of each failover: seconds from the death of the primary to the first post that was acknowledged after the promotion."""
 
 
 def schedule(seed: int, kinds: Sequence[str], count: int) -> tuple[str, ...]:
@@ -79,6 +85,13 @@ def schedule(seed: int, kinds: Sequence[str], count: int) -> tuple[str, ...]:
         dice.shuffle(turn)
         names += turn
     return tuple(names[:count])
+
+
+def shuffled(seed: int, times: Mapping[str, int]) -> tuple[str, ...]:
+    """Each kind so many times, in an order of this seed."""
+    names = [name for name, count in times.items() for _ in range(count)]
+    random.Random(f"schedule {seed}").shuffle(names)
+    return tuple(names)
 
 
 async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> Result:
@@ -113,6 +126,7 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
                 for mailbox in () if plan.away else here:
                     receiving.start_soon(load.receive, mailbox)
                 injured = await _hurt(plan, cluster, load, mailboxes, progress)
+                kills = cluster.kills.copy()
                 for mailbox in here:
                     receiving.start_soon(load.receive, mailbox)
                 healed_s = await _all_arrived(load, mailboxes, plan.heal_within_s)
@@ -129,7 +143,15 @@ async def run(plan: Plan, progress: Callable[[str], None] = lambda _: None) -> R
                 last = load.history.deliver(one["id"], mailbox.name, from_b64(one["body"]), 0, load.now())
                 last.stored = True  # it came in the end: late, but not lost
         log = cluster.log()
-    return Result(plan, judge(load.history), load.history, injured, trio.current_time() - began, healed_s, log)
+        took = [_recovered(load, killed, promoted) for killed, promoted in cluster.failovers]
+    return Result(
+        plan, judge(load.history), load.history, injured, trio.current_time() - began, healed_s, log, kills, took
+    )
+
+
+def _recovered(load: Load, killed: float, promoted: float) -> float:
+    answers = (a.ended for a in load.history.attempts if a.outcome == "ok" and a.ended is not None)
+    return min((at for at in answers if at > promoted - load.began), default=float("inf")) - (killed - load.began)
 
 
 async def _hurt(
@@ -146,11 +168,15 @@ async def _hurt(
         await trio.sleep(plan.lead_in_s)
         for number, name in enumerate(plan.injuries, 1):
             await trio.sleep(dice.uniform(*plan.between_s))
+            await _goes_on(load, plan.acknowledged_between, plan.heal_within_s)
             what = await known[name](cluster, dice)
             injured[name] += 1
             load.history.injuries.append(f"{load.now():.1f} {what}")
-            acknowledged = len(load.history.acknowledged())
-            progress(f"{number}/{len(plan.injuries)} {what}; {acknowledged} acknowledged so far")
+            killed = ", ".join(f"{count} {name}" for name, count in cluster.kills.items())
+            progress(
+                f"{number}/{len(plan.injuries)} {what}; {load.acknowledged} acknowledged"
+                + (f"; kill -9: {killed}" if killed else "")
+            )
         await cluster.revive()
         await _answers_again(cluster, plan.heal_within_s)
         load.calm.set()
@@ -158,6 +184,13 @@ async def _hurt(
         await trio.sleep(plan.lead_out_s)
         load.enough.set()
     return injured
+
+
+async def _goes_on(load: Load, count: int, within_s: float) -> None:
+    enough = load.acknowledged + count
+    with trio.fail_after(2 * within_s):
+        while load.acknowledged < enough:  # noqa: ASYNC110
+            await trio.sleep(0.02)
 
 
 async def _join(cluster: Cluster, count: int) -> list[Mailbox]:
