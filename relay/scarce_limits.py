@@ -36,19 +36,19 @@ class ScarceLimits:
         Call it after whoever asks has proved to be that account, so that a refusal tells nobody else anything.
 
         Raises:
-            RateLimited: with the seconds until they are covered; for more than the burst, until the allowance is full. Of many at once, some
-                may be told a shorter time, since they read what was there before the others took.
+            RateLimited: with the seconds until they are covered; for more than the burst, until the allowance is full.
             Unauthorized: the account is gone.
             DatabaseUnavailable: perhaps taken, perhaps not.
         """
         now = self._wall_clock()
         cost_s, all_s = units * allowance.one_s, allowance.burst * allowance.one_s
-        row = await self._database.fetchrow(sql.TAKE, account_id, allowance.what, now, cost_s, all_s)
-        if row is None:
+        taken = await self._database.fetchval(sql.TAKE, account_id, allowance.what, now, cost_s, all_s)
+        if taken is None:
             raise Unauthorized
-        if row["taken"]:
+        if taken:
             return
-        ahead_s = max(0.0, (row["full_at"] or now) - now)
+        full_at = await self._database.fetchval(sql.FULL_AT, account_id, allowance.what)
+        ahead_s = max(0.0, (full_at or now) - now)
         wait_s = ahead_s + cost_s - all_s if cost_s <= all_s else ahead_s
         raise RateLimited(retry_after_s=max(1, ceil(wait_s)))
 

@@ -8,7 +8,7 @@ from typing import Final
 
 # Takes from an allowance, or finds that it does not cover it: atomic, since the row is locked by whoever changes it, and READ COMMITTED judges
 # it again for who waited. $1 account_id, $2 what, $3 now, $4 seconds in which what is taken comes back, $5 seconds in which all of it does.
-# No row if there is no such account, else (taken, full_at): full_at is what it was before, null for an allowance that was full.
+# No row if there is no such account, else (taken).
 TAKE: Final = """
 WITH taken AS (
     INSERT INTO allowances AS a (account_id, what, full_at)
@@ -20,10 +20,13 @@ WITH taken AS (
           <= to_timestamp($3::double precision + $5::double precision)
     RETURNING 1
 )
-SELECT EXISTS (SELECT FROM taken) AS taken,
-       (SELECT extract(epoch FROM full_at)::double precision FROM allowances AS a
-        WHERE a.account_id = $1 AND a.what = $2) AS full_at
-FROM accounts WHERE account_id = $1
+SELECT EXISTS (SELECT FROM taken) AS taken FROM accounts WHERE account_id = $1
+"""
+
+# When it will be full again, for who was refused: a statement of its own, since the one before does not see what others took while it waited
+# for them. $1 account_id, $2 what. No row: it is full.
+FULL_AT: Final = """
+SELECT extract(epoch FROM full_at)::double precision FROM allowances WHERE account_id = $1 AND what = $2
 """
 
 # An allowance that is full again needs no row. $1 now.
