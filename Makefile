@@ -16,6 +16,9 @@ ROUNDS ?= 20
 SECONDS_EACH ?= 60
 SEED ?=
 ONLY ?=
+QUESTION ?=
+SYSTEMS ?=
+ROUNDS ?= 5
 
 BIN := .venv/bin
 # Stamps lie inside what they stand for, so removing a directory is enough to have it made again.
@@ -154,6 +157,14 @@ kills: $(PYTHON_READY) ## kill -9 a thousand times the relay and two hundred tim
 proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals
 	$(BIN)/python -m tests.proof
 	$(BIN)/pytest tests/proof -k convicted
+
+.PHONY: bench
+bench: $(PYTHON_READY) ## how fast and how costly the relay is, against its peers (QUESTION=online,… SYSTEMS=ours,… ROUNDS=5)
+	$(BIN)/python -m bench --rounds $(ROUNDS) $(if $(QUESTION),--question $(QUESTION)) $(if $(SYSTEMS),--systems $(SYSTEMS))
+
+.PHONY: bench-quick
+bench-quick: $(PYTHON_READY) ## the same in a few minutes
+	@$(MAKE) bench ROUNDS=1
 
 FUZZ_READY := .make/fuzz/ready
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = ("relay", "nursery_tasks", "tests")
+OURS = ("relay", "nursery_tasks", "tests", "bench")
 DRIVER = ("triopg", "trio_asyncio", "asyncpg")
 WEB = ("quart", "quart_trio", "hypercorn", "werkzeug", "wsproto", "h11")
 
@@ -58,7 +58,7 @@ RULES: tuple[Only | Reserved, ...] = (
         ),
     ),
     # One door to PostgreSQL.
-    Reserved(DRIVER, ("relay/database.py",)),
+    Reserved(DRIVER, ("relay/database.py", "bench/peers/*")),
     # One fence around the web server, which knows nothing of what it fences in.
     Only("relay/edge*.py", ("relay.errors", "relay.edge", "relay.edge_protocol"), among=OURS),
     Reserved(
@@ -89,6 +89,13 @@ RULES: tuple[Only | Reserved, ...] = (
     # The relay's process never opens the app salt.
     Reserved(("relay.app_salt",), ("relay/commands/*",)),
     Reserved(("tests",), ()),
+    # Measured from outside: what runs does not know it, and it knows of the relay what any operator's tool might.
+    Reserved(("bench",), ("bench/*",)),
+    Only(
+        "bench/*",
+        ("bench", "relay.database", "relay.embedded_postgres", "relay.frames", "relay.partitions"),
+        among=OURS,
+    ),
 )
 
 SQL_IS_IN = (
@@ -99,6 +106,7 @@ SQL_IS_IN = (
     "relay/listener.py",
     "relay/post_store.py",  # settings of its connections
     "relay/embedded_postgres.py",  # makes role and database
+    "bench/*",  # fills tables and counts rows, never in a relay
 )
 SQL = re.compile(
     r"\s*(?:SELECT|INSERT\s+INTO|UPDATE\s+\w+|DELETE\s+FROM|WITH\s+\w+\s+AS|(?:CREATE|ALTER|DROP)\s+\w+\s|TRUNCATE|LISTEN|NOTIFY"
@@ -181,7 +189,7 @@ def glued_sql_lines(source: str) -> Iterator[int]:
 def sources() -> dict[str, str]:
     return {
         str(path.relative_to(ROOT)): path.read_text()
-        for package in ("relay", "nursery_tasks")
+        for package in ("relay", "nursery_tasks", "bench")
         for path in sorted((ROOT / package).rglob("*.py"))
     }
 
@@ -231,6 +239,10 @@ def test_the_rules_are_kept() -> None:
         ("relay/accounts.py", "from relay.commands.shared import run"),
         ("relay/commands/invite.py", "from relay.routes.http import Call"),
         ("relay/mailbox.py", "from tests.fakes import FakeMailbox"),
+        ("relay/mailbox.py", "from bench.processes import tree"),
+        ("bench/generator.py", "from relay.mailbox import PostgresMailbox"),
+        ("bench/generator.py", "from nursery_tasks.lane import Lane"),
+        ("bench/generator.py", "from tests.live.app import App"),
         ("relay/mailbox.py", "PUT = '''\nSELECT body FROM envelopes'''"),
         ("relay/routes/account.py", "x = 'DELETE FROM accounts'"),
         ("relay/queries/mailbox.py", "x = f'SELECT {column} FROM accounts'"),

@@ -1,0 +1,138 @@
+"""`python -m bench`: asks questions of systems and shows one table a question. docs/benchmarks.md says how to read them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from bench.generator import BUSY
+from bench.postgres import running_postgres
+from bench.questions import Bench, Question
+from bench.questions.catalogue import QUESTIONS
+from bench.render import table
+from bench.results import merge
+from bench.systems import System
+from bench.systems.catalogue import SYSTEMS
+
+TITLES = {system.name: system.title for system in SYSTEMS}
+
+
+def tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def machine() -> dict[str, Any]:
+    """The machine in general words: nothing that tells whose it is."""
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": models[0] if models else platform.machine(),
+        "memory_gib": round(memory),
+        "kernel": platform.release().partition("-")[0],
+        "python": platform.python_version(),
+    }
+
+
+@contextmanager
+def working_directory(parent: Path | None) -> Iterator[Path]:
+    """A short path that an unprivileged PostgreSQL may enter, on a disk that keeps what is synced."""
+    path = Path(tempfile.mkdtemp(prefix="bench-", dir=parent or "/tmp"))  # noqa: S108
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+async def ask(
+    questions: Sequence[type[Question]],
+    systems: Sequence[type[System]],
+    *,
+    rounds: int,
+    quick: bool,
+    parent: Path | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Asks one question after the other, on one PostgreSQL. Answers what bench/results.py keeps."""
+    cores = sorted(os.sched_getaffinity(0))
+    server_core, generator_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+    answers: dict[str, dict[str, Any]] = {}
+    with working_directory(parent) as directory:
+        async with running_postgres(directory / "postgres") as postgres:
+            for kind in questions:
+                tell(f"{kind.name}: {kind.title}")
+                bench = Bench(directory, postgres, systems, rounds, quick, tell, server_core, generator_core)
+                began = time.monotonic()
+                rows = await kind().run(bench)
+                answers[kind.name] = {
+                    "rows": rows,
+                    "left_out": bench.left_out,
+                    "rounds": rounds,
+                    "quick": quick,
+                    "seconds": round(time.monotonic() - began),
+                    "on": time.strftime("%Y-%m-%d", time.gmtime()),
+                    "machine": {**machine(), "postgresql": postgres.version},
+                    "versions": {system.name: system.version() for system in systems},
+                }
+                busy = max((row.get("generator_cpu", 0) for row in rows), default=0)
+                if busy > BUSY:
+                    tell(f"  the load generator used {busy:.0%} of its core: the fastest runs may measure it")
+    return answers
+
+
+def chosen(names: str | None, among: Sequence[Any], what: str) -> list[Any]:
+    known = {one.name: one for one in among}
+    if not names:
+        return list(among)
+    wanted = [name.strip() for name in names.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise click.UsageError(f"no {what} is called {unknown[0]!r}; there are {', '.join(known)}")
+    return [known[name] for name in wanted]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--question", "question_names", help="Names with commas between; all by default.")
+@click.option("--systems", "system_names", help="Names with commas between; all by default.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Runs of each, interleaved.")
+@click.option("--quick", is_flag=True, help="Shorter runs, for developers.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Puts the results into this file.")
+@click.option(
+    "--directory", type=click.Path(path_type=Path, exists=True), help="Where to work: on the disk to measure."
+)
+def main(
+    question_names: str | None,
+    system_names: str | None,
+    rounds: int,
+    quick: bool,
+    json_path: Path | None,
+    directory: Path | None,
+) -> None:
+    """Measures the relay against its peers, as ratios of interleaved runs."""
+    questions = chosen(question_names, QUESTIONS, "question")
+    systems = chosen(system_names, SYSTEMS, "system")
+    answers = trio.run(lambda: ask(questions, systems, rounds=rounds, quick=quick, parent=directory))
+    if json_path is not None:
+        merge(json_path, answers)
+    for question in questions:
+        click.echo(f"\n{question.title}\n\n{table(question, answers[question.name], TITLES)}")
+        for name, why in answers[question.name]["left_out"].items():
+            click.echo(f"{name} is left out: {why}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The one PostgreSQL that all systems of a run use: the relay's own binaries and settings, fsync on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.processes import cpu_seconds
+from relay.database import Database, DatabaseSettings, open_database
+from relay.embedded_postgres import private_postgres
+
+LONG_S = 120.0
+
+_COUNTERS = """
+SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS wal_bytes,
+       (SELECT coalesce(sum(fsyncs), 0) FROM pg_stat_io WHERE object = 'wal')::bigint AS fsyncs,
+       (SELECT sum(xact_commit) FROM pg_stat_database)::bigint AS commits
+"""
+
+
+class Counters(NamedTuple):
+    """Of the whole server: bytes of WAL, exact; fsyncs of WAL files and commits, which each backend reports once a second."""
+
+    wal_bytes: int
+    fsyncs: int
+    commits: int
+
+    def since(self, earlier: Counters) -> Counters:
+        return Counters(*(now - then for now, then in zip(self, earlier, strict=True)))
+
+
+@dataclass
+class Postgres:
+    """A running server and a superuser's connection to it."""
+
+    directory: Path
+    relay_dsn: str
+    admin: Database
+    version: str
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def pid(self) -> int:
+        return int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
+
+    @property
+    def socket_directory(self) -> Path:
+        return self.directory / "socket"
+
+    def dsn(self, database: str, user: str = "relay") -> str:
+        return self.relay_dsn.replace("@/relay?", f"@/{database}?").replace("://relay@", f"://{user}@")
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds([self.pid])
+
+    async def counters(self) -> Counters:
+        """What was counted until now."""
+        row = await self.admin.fetchrow(_COUNTERS)
+        assert row is not None
+        return Counters(row["wal_bytes"], row["fsyncs"], row["commits"])
+
+    @asynccontextmanager
+    async def database(self, owner: str = "relay") -> AsyncIterator[str]:
+        """The DSN of an empty database, dropped afterwards."""
+        name = f"bench_{next(self._numbers)}"
+        await self.admin.execute(f"CREATE DATABASE {name} OWNER {owner}", timeout_s=LONG_S)
+        try:
+            yield self.dsn(name)
+        finally:
+            await self.admin.execute(f"DROP DATABASE {name} WITH (FORCE)", timeout_s=LONG_S)
+
+
+@asynccontextmanager
+async def running_postgres(directory: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Postgres]:
+    """Started in `directory`, with the settings that a relay without a database URL uses."""
+    one = DatabaseSettings(pool_size=1, command_timeout_s=LONG_S, application_name="bench")
+    async with private_postgres(directory, settings=settings) as dsn:
+        superuser = dsn.replace("://relay@", "://postgres@").replace("@/relay?", "@/postgres?")
+        async with open_database(superuser, settings=one) as admin:
+            version = str(await admin.fetchval("SELECT current_setting('server_version')"))
+            yield Postgres(directory, dsn, admin, version)

@@ -1,0 +1,98 @@
+"""What is asked of the systems. A question runs systems, interleaved, and leaves rows of numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import trio
+
+from bench.postgres import Postgres
+from bench.systems import Place, System
+
+Row = dict[str, Any]
+"""One run: `system`, `variant`, `round`, and numbers by name."""
+
+EMPTY_WITHIN_S = 30.0
+"""After a run; deletes may lag behind acknowledgements."""
+
+
+class RunFailed(Exception):
+    """A run that does not count: something was lost, refused or left over."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of the rows, as tables show it: the median over the rounds."""
+
+    key: str
+    title: str
+    digits: int = 0
+
+
+@dataclass
+class Bench:
+    """What a question gets to work with."""
+
+    directory: Path
+    postgres: Postgres
+    systems: Sequence[type[System]]
+    rounds: int
+    quick: bool
+    tell: Callable[[str], None]
+    server_core: int | None
+    generator_core: int | None
+    left_out: dict[str, str] = field(default_factory=dict)
+    """System -> why it is not in the table."""
+
+    @asynccontextmanager
+    async def running(self, kind: type[System], *, pinned: bool = True) -> AsyncIterator[System]:
+        """One system, started, in a directory of its own."""
+        place = self.directory / f"{kind.name}-{trio.current_time():.3f}"
+        place.mkdir(mode=0o755)
+        system = kind(Place(place, self.postgres, self.server_core if pinned else None))
+        async with system.running():
+            yield system
+
+    @asynccontextmanager
+    async def all_running(self, kinds: Sequence[type[System]]) -> AsyncIterator[list[System]]:
+        """All of them that can run here; the others are left out by name and reason."""
+        async with AsyncExitStack() as stack:
+            started = []
+            for kind in kinds:
+                if why := kind.missing():
+                    self.left_out[kind.name] = why
+                    self.tell(f"  {kind.name} is left out: {why}")
+                else:
+                    started.append(await stack.enter_async_context(self.running(kind)))
+            yield started
+
+
+class Question(ABC):
+    """`title` heads its table; `ratio` is the column that systems are compared by, and `better` says which way."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    columns: ClassVar[Sequence[Column]]
+    ratio: ClassVar[str]
+    better: ClassVar[Literal["more", "less"]] = "more"
+    unit: ClassVar[str]
+    """Of `ratio`, for the plot."""
+
+    @abstractmethod
+    async def run(self, bench: Bench) -> list[Row]:
+        """Rows of every round of every system."""
+
+
+async def require_empty(system: System, within_s: float = EMPTY_WITHIN_S) -> None:
+    """Waits until no message is left. Raises RunFailed when some stay: then the run was fast at something else."""
+    left = -1
+    with trio.move_on_after(within_s):
+        while left := await system.mailbox_rows():  # noqa: ASYNC110 (another process's table)
+            await trio.sleep(0.05)
+    if left:
+        raise RunFailed(f"{system.name}: {left} messages were left in the mailbox")

@@ -1,0 +1,57 @@
+"""Rows of runs, their medians, their ratios, and the file that keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.questions import Row
+
+OURS = "ours"
+
+Results = dict[str, dict[str, Any]]
+"""Question -> {rows, left_out, machine, at, seconds, rounds, quick}."""
+
+
+def medians(rows: Iterable[Row]) -> dict[tuple[str, str], dict[str, float]]:
+    """(variant, system) -> the median of each number over the rounds, in the order in which they first appear."""
+    gathered: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        numbers = gathered.setdefault((row["variant"], row["system"]), {})
+        for key, value in row.items():
+            if key not in ("system", "variant", "round") and isinstance(value, int | float):
+                numbers.setdefault(key, []).append(value)
+    ordered = sorted(gathered, key=lambda key: list(dict.fromkeys(v for v, _ in gathered)).index(key[0]))
+    return {key: {name: median(values) for name, values in gathered[key].items()} for key in ordered}
+
+
+def ratios(rows: Sequence[Row], key: str) -> dict[tuple[str, str], float]:
+    """(variant, system) -> how many times the system's number ours is: the median of the ratios within each round.
+
+    Runs of one round are neighbours in time, so what the machine does besides falls on both.
+    """
+    by_round: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        ours = [
+            one
+            for one in rows
+            if one["system"] == OURS and one["round"] == row["round"] and one["variant"] == row["variant"]
+        ]
+        if ours and row.get(key) and key in ours[0]:
+            by_round.setdefault((row["variant"], row["system"]), []).append(ours[0][key] / row[key])
+    return {where: median(values) for where, values in by_round.items()}
+
+
+def load(path: Path) -> Results:
+    """The file's results, or none."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def merge(path: Path, new: Mapping[str, dict[str, Any]]) -> Results:
+    """Puts the questions that were asked now into the file; those that were not asked stay as they are."""
+    merged = {**load(path), **new}
+    path.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
+    return merged

@@ -1,0 +1,10 @@
+"""Every system, ours first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.systems import System
+from bench.systems.ours import Ours
+
+SYSTEMS: Sequence[type[System]] = (Ours,)
