@@ -13,7 +13,7 @@ from typing import NoReturn
 from quart_trio import QuartTrio
 
 from relay.config import ConfigError, Settings, load_settings
-from relay.direct_websocket import AddresslessHTTPConnection, DirectWebsocketConnection
+from relay.direct_websocket import AddresslessHTTPConnection, DirectWebsocket, DirectWebsocketConnection
 from relay.edge import EdgeSettings, install
 from relay.embedded_postgres import EmbeddedPostgresError
 from relay.errors import DatabaseUnavailable, SchemaMismatch
@@ -30,10 +30,11 @@ log = logging.getLogger("relay")
 
 
 class RelayApp(QuartTrio):
-    """Quart-Trio with the two connection classes of relay/direct_websocket.py."""
+    """Quart-Trio with the classes of relay/direct_websocket.py."""
 
     asgi_http_class = AddresslessHTTPConnection
     asgi_websocket_class = DirectWebsocketConnection
+    websocket_class = DirectWebsocket
 
 
 def create_app(settings: Settings) -> RelayApp:

@@ -6,14 +6,25 @@ know which of the two it met, so here `receive` says it: `PeerGone`. It also spa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart.asgi import ASGIWebsocketConnection
 from quart.wrappers import Request, Websocket
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
+from quart_trio.wrappers.websocket import TrioWebsocket
 
 from relay.errors import BadFrame, PeerGone
+
+
+class DirectWebsocket(TrioWebsocket):
+    """Goes into `Quart.websocket_class`. Accepted once and by name: Quart accepts again, with new headers, on every message."""
+
+    async def receive(self) -> str | bytes:
+        return cast(str, await self._receive())
+
+    async def send(self, data: str | bytes) -> None:
+        await self._send(data)
 
 
 class DirectWebsocketConnection(TrioASGIWebsocketConnection):

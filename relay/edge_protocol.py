@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import h11
 import trio
-from hypercorn.events import Closed, Event
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import Data, Request, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
@@ -27,6 +27,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
 from relay.errors import PeerGone, SlowReader
+from relay.plain_frames import PlainFrames, text_frame
 
 HTTP_VERSIONS = (b"1.0", b"1.1")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade")
@@ -128,6 +129,9 @@ class FencedProtocol(H11Protocol):
         self._max_message_bytes = max_message_bytes
 
     async def handle(self, event: Event) -> None:
+        if isinstance(event, RawData) and isinstance(self.stream, FencedWebSocket):
+            await self.stream.take(event.data)  # there is no HTTP left to read
+            return
         try:
             await super().handle(event)
         except Refused as refusal:
@@ -225,25 +229,43 @@ class FencedWebSocket(WSStream):
     - a frame that breaks the protocol is answered with 1002 or 1007 before the connection closes (section 7.1.7), and one
       that is too large with 1009; in each case nothing that follows is parsed;
     - a peer that sends nothing but pongs or empty fragments gets one turn per frame, like everybody else.
+
+    Whole text messages, which is nearly all there is, do not pass through wsproto (relay/plain_frames.py).
     """
 
     def __init__(self, max_message_bytes: int, *stream: Any) -> None:
         super().__init__(*stream)
         self.buffer = BoundedBuffer(max_message_bytes)
         self._answered = trio.Event()  # the app has accepted, refused or ended
+        self._plain = PlainFrames(max_message_bytes)
 
     async def handle(self, event: StreamEvent) -> None:
-        if isinstance(event, Data) and not self.closed:
+        if isinstance(event, Data):
+            await self.take(event.data)
+        else:
+            await super().handle(event)
+
+    async def take(self, data: bytes) -> None:
+        """Bytes of the peer, from the first one after the handshake on."""
+        if not self._answered.is_set() and not self.closed:
             # RFC 6455 section 4.1 asks clients to wait for our answer. Those that do not get their frames handled in
             # order; until then the reader stands here, and the socket's own buffer is the bound.
             await self._answered.wait()
-            if not self.handshake.accepted:
+        for part in self._plain.feed(data):
+            if not self._is_heard:
                 return
-        await super().handle(event)
+            if isinstance(part, str):
+                await self._put({"type": "websocket.receive", "bytes": None, "text": part})
+            else:
+                self.connection.receive_data(part)
+                await self._handle_events()
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
         is_data = message is not None and message["type"] == "websocket.send"
         try:
+            if is_data and self._is_open and (text := cast(dict[str, Any], message).get("text")) is not None:
+                await self.send(Data(stream_id=self.stream_id, data=text_frame(text)))
+                return
             if not self.closed:
                 await super().app_send(self._with_close_code(message))
                 return
@@ -256,6 +278,16 @@ class FencedWebSocket(WSStream):
         await trio.lowlevel.checkpoint()
         if is_data:
             raise PeerGone
+
+    @property
+    def _is_heard(self) -> bool:
+        return not self.closed and self.handshake.accepted
+
+    @property
+    def _is_open(self) -> bool:
+        """Neither side has begun to close."""
+        accepted = self.state is ASGIWebsocketState.CONNECTED and not self.closed
+        return accepted and self.connection.state is ConnectionState.OPEN
 
     def _with_close_code(self, message: ASGISendEvent | None) -> ASGISendEvent | None:
         if message is None or message["type"] != "websocket.close" or "reason" in cast(dict[str, Any], message):

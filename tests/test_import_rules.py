@@ -60,7 +60,8 @@ RULES: tuple[Only | Reserved, ...] = (
     # One door to PostgreSQL.
     Reserved(DRIVER, ("relay/database.py", "bench/peers/*")),
     # One fence around the web server, which knows nothing of what it fences in.
-    Only("relay/edge*.py", ("relay.errors", "relay.edge", "relay.edge_protocol"), among=OURS),
+    Only("relay/edge*.py", ("relay.errors", "relay.edge", "relay.edge_protocol", "relay.plain_frames"), among=OURS),
+    Only("relay/plain_frames.py", ()),
     Reserved(
         ("hypercorn", "wsproto", "h11"),
         ("relay/edge*.py", "relay/direct_websocket.py", "relay/probe.py", "relay/outbound.py"),
