@@ -19,6 +19,7 @@ ONLY ?=
 QUESTION ?=
 SYSTEMS ?=
 ROUNDS ?= 5
+PUBLISH ?=
 
 BIN := .venv/bin
 # Stamps lie inside what they stand for, so removing a directory is enough to have it made again.
@@ -158,13 +159,27 @@ proof: setup ## record all that a relay receives, stores, logs and writes in a w
 	$(BIN)/python -m tests.proof
 	$(BIN)/pytest tests/proof -k convicted
 
+BENCH_READY := .make/bench/ready
+
+$(BENCH_READY): bench/requirements.lock $(PYTHON_READY)
+	@$(BIN)/python -m venv .make/bench
+	@echo "Installing what the relay is measured against, each checked against its hash in bench/requirements.lock ..."
+	@.make/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r bench/requirements.lock
+	@touch $@
+
+.PHONY: setup-bench
+setup-bench: $(BENCH_READY) ## install the peers of `make bench`: Python packages, and ejabberd and RabbitMQ (Debian packages; no service is started)
+	@scripts/check_packages.sh "the bench leaves some peers out" ejabberdctl:ejabberd /usr/share/doc/erlang-p1-pgsql:erlang-p1-pgsql rabbitmqctl:rabbitmq-server || true
+
+BENCH := .make/bench/bin/python -m bench $(if $(QUESTION),--question $(QUESTION)) $(if $(SYSTEMS),--systems $(SYSTEMS))
+
 .PHONY: bench
-bench: $(PYTHON_READY) ## how fast and how costly the relay is, against its peers (QUESTION=online,… SYSTEMS=ours,… ROUNDS=5)
-	$(BIN)/python -m bench --rounds $(ROUNDS) $(if $(QUESTION),--question $(QUESTION)) $(if $(SYSTEMS),--systems $(SYSTEMS))
+bench: setup-bench ## how fast and how costly the relay is, against its peers (half an hour; QUESTION=online,… SYSTEMS=ours,… ROUNDS=5 PUBLISH=1)
+	@exec $(BENCH) --rounds $(ROUNDS) --json .make/bench/results.json $(if $(PUBLISH),--publish)
 
 .PHONY: bench-quick
-bench-quick: $(PYTHON_READY) ## the same in a few minutes
-	@$(MAKE) bench ROUNDS=1
+bench-quick: setup-bench ## the same in under five minutes: one short round
+	@exec $(BENCH) --rounds 1 --quick
 
 FUZZ_READY := .make/fuzz/ready
 
@@ -194,10 +209,12 @@ format: $(PYTHON_READY) ## rewrite the Python code in the house style
 # -- dependencies ----------------------------------------------------------------------------------------------------
 
 .PHONY: lock
-lock: $(PYTHON_READY) ## write both lock files again after a change of dependencies (UPGRADE=1 takes newer versions)
+lock: $(PYTHON_READY) ## write the lock files again after a change of dependencies (UPGRADE=1 takes newer versions)
 	@test -x .make/uv/bin/uv || { $(BIN)/python -m venv .make/uv && .make/uv/bin/pip install --quiet uv; }
 	.make/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra embedded --group dev --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	.make/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra embedded --group bench --generate-hashes --constraints requirements.lock \
+	    --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade) pyproject.toml -o bench/requirements.lock
 	cd mobile && npm $(if $(UPGRADE),update,install) --package-lock-only --no-audit --no-fund --loglevel=error
 
 .PHONY: sbom

@@ -82,6 +82,7 @@ async def ask(
                 answers[kind.name] = {
                     "rows": rows,
                     "left_out": bench.left_out,
+                    "failures": bench.failures,
                     "rounds": rounds,
                     "quick": quick,
                     "seconds": round(time.monotonic() - began),
@@ -132,6 +133,8 @@ def main(
         click.echo(f"\n{question.title}\n\n{table(question, answers[question.name], TITLES)}")
         for name, why in answers[question.name]["left_out"].items():
             click.echo(f"{name} is left out: {why}")
+        for one in answers[question.name]["failures"]:
+            click.echo(f"{one['system']}, {one['variant']}, round {one['round']} does not count: {one['why']}")
 
 
 if __name__ == "__main__":

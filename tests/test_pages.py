@@ -65,7 +65,7 @@ def test_every_dependency_has_its_reason() -> None:
     written_down = [
         *project["project"]["dependencies"],
         *(one for extra in project["project"]["optional-dependencies"].values() for one in extra),
-        *project["dependency-groups"]["dev"],
+        *(one for group in project["dependency-groups"].values() for one in group),
         *client["dependencies"],
         *client["devDependencies"],
     ]

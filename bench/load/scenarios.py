@@ -116,8 +116,6 @@ async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
     await asyncio.wait_for(ledger.quiet(), SETTLE_S)
     await ends.close()
     return {
-        "messages": completed,
-        "seconds": seconds,
         "rate": completed / seconds,
         "p50_ms": 1000 * percentile(latencies, 0.50),
         "p99_ms": 1000 * percentile(latencies, 0.99),
@@ -125,7 +123,9 @@ async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
         "answer_p99_ms": 1000 * percentile(answers, 0.99),
         "generator_cpu": own / seconds,
         "doubled": ledger.doubled,
+        "messages": completed,
         "all_messages": ledger.completed,
+        "seconds": seconds,
     }
 
 

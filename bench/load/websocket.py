@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
@@ -46,9 +46,8 @@ class WebSocket(asyncio.Protocol):
         self._why = "the connection was lost"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._transport.write(self._request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.opened.done():

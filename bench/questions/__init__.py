@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any, ClassVar, Literal
 
 import trio
 
+from bench.generator import LoadFailed
 from bench.postgres import Postgres
-from bench.systems import Place, System
+from bench.systems import NotStarted, Place, System
 
 Row = dict[str, Any]
 """One run: `system`, `variant`, `round`, and numbers by name."""
 
+GIVE_UP_AFTER = 2
 EMPTY_WITHIN_S = 30.0
 """After a run; deletes may lag behind acknowledgements."""
 
@@ -48,6 +50,8 @@ class Bench:
     generator_core: int | None
     left_out: dict[str, str] = field(default_factory=dict)
     """System -> why it is not in the table."""
+    failures: list[Row] = field(default_factory=list)
+    """Runs that do not count: `system`, `variant`, `round`, `why`."""
 
     @asynccontextmanager
     async def running(self, kind: type[System], *, pinned: bool = True) -> AsyncIterator[System]:
@@ -67,9 +71,32 @@ class Bench:
                 if why := kind.missing():
                     self.left_out[kind.name] = why
                     self.tell(f"  {kind.name} is left out: {why}")
-                else:
+                    continue
+                try:
                     started.append(await stack.enter_async_context(self.running(kind)))
+                except NotStarted as error:
+                    self.left_out[kind.name] = f"did not start ({error})"
+                    self.tell(f"  {kind.name} did not start: {error}")
             yield started
+
+    async def attempt(
+        self, rows: list[Row], system: System, variant: str, round_: int, run: Callable[[], Awaitable[Row]]
+    ) -> None:
+        """Adds the row of a run, or notes why there is none. A system that has failed twice in a variant is not asked again."""
+        name = {"system": system.name, "variant": variant, "round": round_}
+        lately = [one for one in self.failures if one["system"] == system.name and one["variant"] == variant]
+        if len(lately) >= GIVE_UP_AFTER:
+            return
+        try:
+            numbers = await run()
+        except (LoadFailed, RunFailed, trio.TooSlowError) as error:
+            why = str(error) or type(error).__name__
+            self.failures.append({**name, "why": why})
+            self.tell(f"  {variant} {system.name} FAILED: {why}")
+        else:
+            rows.append({**name, **numbers})
+            said = ", ".join(f"{key} {numbers[key]:.4g}" for key in list(numbers)[:6])
+            self.tell(f"  {variant} {system.name}: {said}")
 
 
 class Question(ABC):

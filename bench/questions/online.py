@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bench.generator import measured
@@ -80,16 +81,13 @@ class Online(Question):
             for round_ in range(bench.rounds):
                 for outstanding, posts in MODES:
                     for system in systems:
-                        numbers = await exchange(
-                            system,
-                            people[system.name],
-                            outstanding=outstanding,
-                            posts=posts,
-                            warm_s=WARM_S / 2 if bench.quick else WARM_S,
-                            measure_s=MEASURE_S / 2 if bench.quick else MEASURE_S,
-                            core=bench.generator_core,
-                        )
-                        variant = f"{outstanding}x{posts}"
-                        rows.append({"system": system.name, "variant": variant, "round": round_, **numbers})
-                        bench.tell(f"  {variant} {system.name}: {numbers['rate']:.0f} messages/s")
+                        told = {
+                            "outstanding": outstanding,
+                            "posts": posts,
+                            "warm_s": WARM_S / 2 if bench.quick else WARM_S,
+                            "measure_s": MEASURE_S / 2 if bench.quick else MEASURE_S,
+                            "core": bench.generator_core,
+                        }
+                        run = partial(exchange, system, people[system.name], **told)
+                        await bench.attempt(rows, system, f"{outstanding}x{posts}", round_, run)
         return rows

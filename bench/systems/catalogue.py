@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.systems import System
+from bench.systems.fastapi import FastApiGroup, FastApiNaive
 from bench.systems.ours import Ours
 
-SYSTEMS: Sequence[type[System]] = (Ours,)
+SYSTEMS: Sequence[type[System]] = (Ours, FastApiGroup, FastApiNaive)

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from bench.systems import ROOT, Person, Place, System, process
+from bench.systems import ROOT, START_S, NotStarted, Person, Place, System, process
 from bench.systems.members import make_members
 from relay.database import Database, open_database
 
@@ -104,12 +104,10 @@ class Ours(System):
 
 
 async def until_it_is_ready(host: str, port: int, alive: trio.Process) -> None:
-    """Until `GET /readyz` says 200. Raises trio.TooSlowError, or RuntimeError when the process ends."""
+    """Until `GET /readyz` says 200. Raises NotStarted when the process ends, or after a minute."""
     request = f"GET /readyz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode()
-    with trio.fail_after(60):
-        while True:
-            if alive.poll() is not None:
-                raise RuntimeError(f"the relay ended while it started, with {alive.returncode}")
+    with trio.move_on_after(START_S):
+        while alive.poll() is None:
             try:
                 async with await trio.open_tcp_stream(host, port) as stream:
                     await stream.send_all(request)
@@ -118,3 +116,4 @@ async def until_it_is_ready(host: str, port: int, alive: trio.Process) -> None:
             except OSError:
                 pass
             await trio.sleep(0.01)
+    raise NotStarted(f"exit status {alive.returncode}")

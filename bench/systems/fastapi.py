@@ -1,0 +1,87 @@
+"""The same protocol on FastAPI, uvicorn, uvloop and asyncpg: bench/peers/fastapi_app.py."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar
+
+import trio
+
+from bench.systems import ROOT, Person, Place, System, process
+from bench.systems.members import make_members
+from bench.systems.ours import until_it_is_ready
+from relay.database import Database, open_database
+
+NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "websockets")
+ANY_WEEK = "CREATE TABLE envelopes_any PARTITION OF envelopes DEFAULT"
+
+
+class FastApi(System):
+    mode: ClassVar[str]
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self._process: trio.Process | None = None
+        self._database: Database | None = None
+        self._port = 0
+
+    @classmethod
+    def version(cls) -> str:
+        return ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "uvloop", "asyncpg"))
+
+    @classmethod
+    def missing(cls) -> str | None:
+        try:
+            for name in NEEDED:
+                version(name)
+        except PackageNotFoundError as error:
+            return f"{error.name} is not installed (make setup-bench)"
+        return None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with self.place.postgres.database() as dsn, open_database(dsn) as self._database:
+            await self._database.execute((ROOT / "schema.sql").read_text(), timeout_s=60)
+            await self._database.execute(ANY_WEEK)
+            with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+                self._port, number = listener.getsockname()[1], listener.fileno()
+                command = [sys.executable, "-m", "bench.peers.fastapi_app", self.mode, str(number), dsn]
+                log = self.place.directory / "log"
+                async with process(command, core=self.place.core, log=log, pass_fds=[number]) as self._process:
+                    await until_it_is_ready("127.0.0.1", self._port, self._process)
+                    yield
+
+    def pids(self) -> list[int]:
+        assert self._process is not None
+        return [self._process.pid]
+
+    @property
+    def target(self) -> dict[str, Any]:
+        return {"host": "127.0.0.1", "port": self._port}
+
+    @property
+    def database(self) -> Database:
+        assert self._database is not None
+        return self._database
+
+    async def people(self, count: int) -> list[Person]:
+        return await make_members(self.database, count)
+
+    async def mailbox_rows(self) -> int:
+        return int(await self.database.fetchval("SELECT count(*) FROM envelopes", timeout_s=60))
+
+
+class FastApiNaive(FastApi):
+    name = "fastapi-naive"
+    title = "FastAPI, a transaction a message"
+    mode = "naive"
+
+
+class FastApiGroup(FastApi):
+    name = "fastapi-group"
+    title = "FastAPI, group commit"
+    mode = "group"
