@@ -17,15 +17,18 @@ import click
 import trio
 
 from bench.generator import BUSY
+from bench.plot import plot
 from bench.postgres import running_postgres
 from bench.questions import Bench, Question
 from bench.questions.catalogue import QUESTIONS
-from bench.render import table
-from bench.results import merge
-from bench.systems import System
+from bench.render import fill, table
+from bench.results import load, merge
+from bench.systems import ROOT, System
 from bench.systems.catalogue import SYSTEMS
 
-TITLES = {system.name: system.title for system in SYSTEMS}
+TITLES = {"postgresql": "PostgreSQL", **{system.name: system.title for system in SYSTEMS}}
+PAGE = ROOT / "docs" / "benchmarks.md"
+PUBLISHED = ROOT / "docs" / "benchmarks" / "results.json"
 
 
 def tell(line: str) -> None:
@@ -106,12 +109,31 @@ def chosen(names: str | None, among: Sequence[Any], what: str) -> list[Any]:
     return [known[name] for name in wanted]
 
 
+def rendered() -> dict[Path, str]:
+    """Every file that is made from the published results, and what it must hold."""
+    results = load(PUBLISHED)
+    files = {PAGE: fill(PAGE.read_text(), QUESTIONS, results, TITLES)}
+    for question in QUESTIONS:
+        if question.name in results:
+            files[PUBLISHED.with_name(f"{question.name}.svg")] = plot(question, results[question.name], TITLES)
+    return files
+
+
+def write_page() -> None:
+    for path, text in rendered().items():
+        path.write_text(text)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--question", "question_names", help="Names with commas between; all by default.")
 @click.option("--systems", "system_names", help="Names with commas between; all by default.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Runs of each, interleaved.")
 @click.option("--quick", is_flag=True, help="Shorter runs, for developers.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Puts the results into this file.")
+@click.option(
+    "--publish", is_flag=True, help="Puts the results into docs/benchmarks/ and the tables into docs/benchmarks.md."
+)
+@click.option("--render", is_flag=True, help="Asks nothing: makes tables and plots of what is published anew.")
 @click.option(
     "--directory", type=click.Path(path_type=Path, exists=True), help="Where to work: on the disk to measure."
 )
@@ -121,14 +143,23 @@ def main(
     rounds: int,
     quick: bool,
     json_path: Path | None,
+    publish: bool,
+    render: bool,
     directory: Path | None,
 ) -> None:
     """Measures the relay against its peers, as ratios of interleaved runs."""
+    if render:
+        write_page()
+        return
     questions = chosen(question_names, QUESTIONS, "question")
     systems = chosen(system_names, SYSTEMS, "system")
     answers = trio.run(lambda: ask(questions, systems, rounds=rounds, quick=quick, parent=directory))
     if json_path is not None:
         merge(json_path, answers)
+    if publish:
+        PUBLISHED.parent.mkdir(exist_ok=True)
+        merge(PUBLISHED, answers)
+        write_page()
     for question in questions:
         click.echo(f"\n{question.title}\n\n{table(question, answers[question.name], TITLES)}")
         for name, why in answers[question.name]["left_out"].items():

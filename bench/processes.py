@@ -34,10 +34,10 @@ def cpu_seconds(roots: Iterable[int]) -> float:
     return ticks / TICKS
 
 
-def pss_bytes(roots: Iterable[int]) -> int:
-    """Proportional set size: memory with what is shared counted once."""
+def pss_bytes(roots: Iterable[int], *, below: bool = True) -> int:
+    """Proportional set size, memory with what is shared counted once: of the whole trees, or of these processes alone."""
     total = 0
-    for pid in tree(roots):
+    for pid in tree(roots) if below else roots:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except (FileNotFoundError, ProcessLookupError, PermissionError):

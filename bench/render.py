@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.questions import Question
-from bench.results import OURS, medians, ratios
+from bench.results import OURS, Results, medians, ratios
 
 
 def number(value: float | None, digits: int) -> str:
@@ -16,17 +16,51 @@ def number(value: float | None, digits: int) -> str:
 def table(question: type[Question], result: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """One line a variant and system: medians, and how many times the system's number ours is."""
     rows = result["rows"]
-    compared = ratios(rows, question.ratio)
     several = len({row["system"] for row in rows}) > 1
-    heads = ["", "system", *(column.title for column in question.columns), *(["ours is"] if several else [])]
+    by = [key for key in (question.ratio, *question.also) if several]
+    compared = {key: ratios(rows, key) for key in by}
+    names = {column.key: column.title for column in question.columns}
+    heads = ["", "system", *names.values(), *(f"ours by {names[key]}" for key in by)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * 2 + "--:|" * (len(heads) - 2)]
     before = None
     for (variant, system), numbers in medians(rows).items():
         cells = [variant if variant != before else "", titles.get(system, system)]
         cells += [number(numbers.get(column.key), column.digits) for column in question.columns]
-        if several:
-            ratio = compared.get((variant, system))
+        for key in by:
+            ratio = compared[key].get((variant, system))
             cells.append("" if ratio is None or system == OURS else f"{ratio:.2f}x")
         lines.append("| " + " | ".join(cells) + " |")
         before = variant
     return "\n".join(lines)
+
+
+def section(question: type[Question], result: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """The table with what must be known to read it."""
+    machine = result["machine"]
+    parts = [f"### {question.title}", table(question, result, titles)]
+    parts.append(f"![{question.unit}](benchmarks/{question.name}.svg)")
+    notes = [
+        f"{result['rounds']} rounds{', shortened' if result['quick'] else ''}, {result['seconds']} s in all, on {result['on']}: "
+        f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, PostgreSQL {machine['postgresql']}."
+    ]
+    notes += [f"{titles.get(name, name)} is left out: {why}." for name, why in result["left_out"].items()]
+    notes += [
+        f"{titles.get(one['system'], one['system'])}, {one['variant'] or question.name}, round {one['round'] + 1} does not count: {one['why']}"
+        for one in result["failures"]
+    ]
+    return "\n\n".join([*parts, "\n".join(f"- {' '.join(note.split())}" for note in notes)])
+
+
+BEGIN, END = "<!-- rendered from results.json -->", "<!-- end of what is rendered -->"
+
+
+def fill(page: str, questions: Sequence[type[Question]], results: Results, titles: Mapping[str, str]) -> str:
+    """The page with its tables made anew from the results: between the two marks, nothing else is touched."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page has no marks")
+    asked = [question for question in questions if question.name in results]
+    body = "\n\n".join(section(question, results[question.name], titles) for question in asked)
+    return f"{head}{BEGIN}\n\n{body or 'Nothing has been published yet.'}\n\n{END}{tail}"

@@ -129,4 +129,127 @@ async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
     }
 
 
-SCENARIOS: dict[str, Callable[[Job, Say, Ask], Awaitable[dict[str, Any]]]] = {"online": online}
+async def offline(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
+    """`messages` from each sender while no recipient is there; then all recipients come, and are served until nothing is under way."""
+    ledger = Ledger()
+    ends = Ends(job, ledger)
+    total = job["messages"] * len(job["people"])
+    await ends.open_senders()
+    pumps = [
+        Pump(sender, ledger, posts=job["posts"], outstanding=job["outstanding"], limit=job["messages"])
+        for sender in ends.senders
+    ]
+    say({"event": "begin"})
+    began, cpu = time.perf_counter(), time.process_time()
+    for pump in pumps:
+        pump.start()
+    async with asyncio.timeout(job["within_s"]):
+        while ledger.posted < total:  # noqa: ASYNC110 (an Event would be looked at once a message)
+            await asyncio.sleep(0.002)
+    stored = time.perf_counter() - began
+    await together([sender.close for sender in ends.senders])
+    say({"event": "stored"})
+    await ask()
+    came = time.perf_counter()
+    opening = asyncio.ensure_future(ends.open_recipients())
+    await asyncio.wait_for(ledger.quiet(), job["within_s"])
+    await opening
+    drained, own = time.perf_counter() - came, time.process_time() - cpu
+    say({"event": "drained"})
+    await ask()  # until the mailbox is empty: what closes now could take acknowledgements along
+    await together([recipient.close for recipient in ends.recipients])
+    return {
+        "messages": total,
+        "store_rate": total / stored,
+        "delivery_rate": total / drained,
+        "generator_cpu": own / (stored + drained),
+        "doubled": ledger.doubled,
+    }
+
+
+async def signals(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
+    """Rings while mail goes to the same recipients: `outstanding` posts of each sender, none if it is 0. Times in milliseconds."""
+    sottovoce = import_module("bench.load.sottovoce")
+    ledger = Ledger()
+    ends = Ends(job, ledger)
+    sent: dict[str, float] = {}
+    taken: list[float] = []
+
+    def rang(id_: str) -> None:
+        taken.append(time.perf_counter() - sent.pop(id_))
+
+    for recipient in ends.recipients:
+        recipient.on_signal = rang  # type: ignore[attr-defined]
+    callers = [sottovoce.Sender(job["target"], person, ledger.on_posted) for person in job["people"][: job["callers"]]]
+    await ends.open_recipients()
+    await ends.open_senders()
+    for caller in callers:
+        caller.signals_are_answered = False
+        await caller.open()
+    pumps = [Pump(sender, ledger, posts=1, outstanding=job["outstanding"]) for sender in ends.senders]
+    for pump in pumps:
+        pump.start()
+    await asyncio.sleep(job["warm_s"])
+    say({"event": "begin"})
+    began, before, cpu = time.perf_counter(), ledger.completed, time.process_time()
+    turn = 0
+    while time.perf_counter() - began < job["measure_s"]:
+        id_ = new_id()
+        sent[id_] = time.perf_counter()
+        callers[turn % len(callers)].ring(id_)
+        turn += 1
+        await asyncio.sleep(job["every_s"])
+    seconds, own = time.perf_counter() - began, time.process_time() - cpu
+    rate = (ledger.completed - before) / seconds
+    say({"event": "end"})
+    for pump in pumps:
+        pump.stopped = True
+    await asyncio.wait_for(ledger.quiet(), SETTLE_S)
+    async with asyncio.timeout(SETTLE_S):
+        while sent:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    for caller in callers:
+        await caller.close()
+    await ends.close()
+    return {
+        "ring_p50_ms": 1000 * percentile(taken, 0.50),
+        "ring_p99_ms": 1000 * percentile(taken, 0.99),
+        "rings": len(taken),
+        "rate": rate,
+        "messages": ledger.completed - before,
+        "all_messages": ledger.completed,
+        "generator_cpu": own / seconds,
+    }
+
+
+async def idle(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
+    """Recipients with nothing to receive: as many as `levels` says, one level after the other, each held until a line comes."""
+    sottovoce = import_module("bench.load.sottovoce")
+    ledger = Ledger()
+    sessions: list[Any] = []
+    for level in job["levels"]:
+        new = [
+            sottovoce.Recipient(job["target"], person, ledger.on_delivered)
+            for person in job["people"][len(sessions) : level]
+        ]
+        for number, one in enumerate(new, start=len(sessions)):
+            one.source = f"127.0.0.{2 + number % 100}"  # one address has 28,000 ports, and closed ones rest
+        began = time.perf_counter()
+        await together([one.open for one in new])
+        async with asyncio.timeout(SETTLE_S):
+            for one in new:
+                await one.drained
+        took = time.perf_counter() - began
+        sessions += new
+        say({"event": "open", "sessions": level, "connect_rate": len(new) / took})
+        await ask()
+    await together([one.close for one in sessions], 500)
+    return {"sessions": len(sessions)}
+
+
+SCENARIOS: dict[str, Callable[[Job, Say, Ask], Awaitable[dict[str, Any]]]] = {
+    "online": online,
+    "offline": offline,
+    "signals": signals,
+    "idle": idle,
+}

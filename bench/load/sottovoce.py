@@ -15,9 +15,13 @@ from bench.load.websocket import Broken, WebSocket, connect
 
 
 class Sender(dialect.Sender):
+    signals_are_answered = True
+    """False: answers are those of rings, which nobody here keeps."""
+
     async def open(self) -> None:
         body = urlsafe_b64encode(os.urandom(BODY_BYTES)).rstrip(b"=").decode()
         rest = f'"to":"{self.person["account"]}","access":"{self.person["access"]}","body":"{body}"'
+        self._rest = rest
         self._before, self._after = '{"id":"', '",' + rest + "}"
         self._socket = await connect(self.target, "/v1/post", self._on_text, token=None, source=None)
 
@@ -26,6 +30,10 @@ class Sender(dialect.Sender):
         envelopes = ",".join([before + id_ + after for id_ in ids])
         self._socket.say(('{"type":"post","envelopes":[' + envelopes + "]}").encode())
 
+    def ring(self, id_: str) -> None:
+        """Sends a signal, as calls do."""
+        self._socket.say(f'{{"type":"signal","id":"{id_}",{self._rest},"ttl_s":30}}'.encode())
+
     async def close(self) -> None:
         await self._socket.close()
 
@@ -33,7 +41,8 @@ class Sender(dialect.Sender):
         message = json.loads(text)
         match message["type"]:
             case "posted":
-                self.on_posted(message["ids"])
+                if self.signals_are_answered:
+                    self.on_posted(message["ids"])
             case "ping":
                 self._socket.say(b'{"type":"pong","n":%d}' % message["n"])
             case "refused":

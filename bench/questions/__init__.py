@@ -106,6 +106,8 @@ class Question(ABC):
     title: ClassVar[str]
     columns: ClassVar[Sequence[Column]]
     ratio: ClassVar[str]
+    also: ClassVar[Sequence[str]] = ()
+    """Further columns that get a ratio."""
     better: ClassVar[Literal["more", "less"]] = "more"
     unit: ClassVar[str]
     """Of `ratio`, for the plot."""

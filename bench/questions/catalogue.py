@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.questions import Question
+from bench.questions.floor import Floor
+from bench.questions.idle import Idle
+from bench.questions.offline import Offline
 from bench.questions.online import Online
+from bench.questions.signals import Signals
+from bench.questions.start import Start
 
-QUESTIONS: Sequence[type[Question]] = (Online,)
+QUESTIONS: Sequence[type[Question]] = (Online, Offline, Idle, Signals, Start, Floor)

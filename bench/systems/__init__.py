@@ -44,6 +44,10 @@ class System(ABC):
     durable: ClassVar[bool] = True
     dialect: ClassVar[str] = "sottovoce"
     """The module of bench/load that speaks to it."""
+    rings: ClassVar[bool] = False
+    """Whether it has a lane of signals."""
+    holds: ClassVar[bool] = False
+    """Whether ten thousand idle sessions are opened on it."""
 
     def __init__(self, place: Place) -> None:
         self.place = place

@@ -84,4 +84,5 @@ class FastApiNaive(FastApi):
 class FastApiGroup(FastApi):
     name = "fastapi-group"
     title = "FastAPI, group commit"
+    holds = True
     mode = "group"

@@ -44,6 +44,8 @@ def operators_python() -> str:
 class Ours(System):
     name = "ours"
     title = "Sottovoce relay"
+    rings = True
+    holds = True
     options: tuple[str, ...] = ()
     """Of hypercorn."""
     settings: dict[str, object] = {}  # noqa: RUF012

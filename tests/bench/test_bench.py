@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from bench.__main__ import rendered
 from bench.generator import LoadFailed
+from bench.plot import plot
 from bench.postgres import running_postgres
 from bench.questions import Bench, RunFailed, require_empty
-from bench.questions.online import exchange
+from bench.questions.offline import burst
+from bench.questions.online import Online, exchange
+from bench.render import BEGIN, END, fill
 from bench.results import medians, merge, ratios
 from bench.systems import System
 from bench.systems.ours import Ours
@@ -39,6 +44,10 @@ async def test_every_message_is_posted_delivered_and_gone(place: Path) -> None:
         assert ours.pss_bytes() > 1_000_000
         assert {"rate", "p50_ms", "p99_ms", "postgres_cpu", "fsyncs", "generator_cpu"} <= numbers.keys()
         json.dumps(numbers)
+
+        away = await burst(ours, people, outstanding=2, posts=4, messages=EACH, within_s=60, core=None)
+        assert (away["messages"], away["doubled"]) == (PAIRS * EACH, 0)
+        assert {"store_rate", "drain_rate", "server_cpu", "postgres_cpu"} <= away.keys()
 
         # A post that is refused is no message, however quickly it was refused.
         with pytest.raises(LoadFailed, match="no_access"):
@@ -79,3 +88,47 @@ def test_results_of_several_runs_are_merged_by_question(tmp_path: Path) -> None:
     merge(path, {"online": {"rows": [1]}, "offline": {"rows": [2]}})
     assert merge(path, {"online": {"rows": [3]}}) == {"online": {"rows": [3]}, "offline": {"rows": [2]}}
     assert json.loads(path.read_text()) == {"online": {"rows": [3]}, "offline": {"rows": [2]}}
+
+
+def result(**more: Any) -> dict[str, Any]:
+    rows = [
+        {"system": system, "variant": "1x1", "round": round_, "rate": rate + round_}
+        for system, rate in (("ours", 2000), ("peer", 1000))
+        for round_ in range(3)
+    ]
+    machine = {"cores": 2, "processor": "one", "memory_gib": 8, "kernel": "6", "python": "3", "postgresql": "18"}
+    return {
+        "rows": rows,
+        "rounds": 3,
+        "quick": False,
+        "seconds": 9,
+        "on": "2026-11-25",
+        "machine": machine,
+        "left_out": {},
+        "failures": [],
+    } | more
+
+
+def test_a_table_has_medians_ratios_and_what_is_missing() -> None:
+    failed = [{"system": "peer", "variant": "4x1", "round": 1, "why": "3 messages were left"}]
+    online = result(left_out={"other": "it is not installed"}, failures=failed)
+    page = fill(
+        f"before\n{BEGIN}\nold\n{END}\nafter\n", [Online], {"online": online}, {"ours": "Ours", "peer": "A peer"}
+    )
+    assert (page.partition("<")[0], page.rpartition(">")[2]) == ("before\n", "\nafter\n")
+    assert "old" not in page
+    assert "|  | A peer | 1,001 |" in page
+    assert page.count("2.00x") == 1
+    assert "- other is left out: it is not installed." in page
+    assert "- A peer, 4x1, round 2 does not count: 3 messages were left" in page
+
+
+def test_a_plot_is_a_picture_of_the_medians() -> None:
+    drawn = ElementTree.fromstring(plot(Online, result(), {"peer": "<peer> & co"}))
+    texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"2,001", "1,001", "<peer> & co"} <= set(texts)
+
+
+def test_the_page_is_what_the_published_results_say() -> None:
+    """`make bench PUBLISH=1` or `python -m bench --render` writes it; nobody types a number."""
+    assert [path.name for path, text in rendered().items() if not path.exists() or path.read_text() != text] == []

@@ -1,0 +1,80 @@
+"""Question 2: a burst to recipients who are away, and then all of them come back."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from bench.generator import generating
+from bench.questions import Bench, Column, Question, Row, require_empty
+from bench.systems import Person, System
+
+MAILBOXES = 50
+MESSAGES = 20_000
+MODES = ((4, 1), (1, 16))
+
+
+async def burst(system: System, people: list[Person], **job: Any) -> Row:
+    """Rates of storing, of delivering, and of draining: until the mailbox is empty.
+
+    Raises:
+        LoadFailed, RunFailed
+    """
+    postgres = system.place.postgres
+    told = {"scenario": "offline", "dialect": system.dialect, "target": system.target, "people": people, **job}
+    async with generating(told) as generator:
+        await generator.expect("begin")
+        cpu = [(system.cpu_seconds(), postgres.cpu_seconds())]
+        await generator.expect("stored")
+        cpu.append((system.cpu_seconds(), postgres.cpu_seconds()))
+        began = time.perf_counter()
+        await generator.say()
+        await generator.expect("drained")
+        await require_empty(system)
+        emptied = time.perf_counter() - began
+        cpu.append((system.cpu_seconds(), postgres.cpu_seconds()))
+        await generator.say()
+        result = await generator.expect("result")
+    per = 1000 / result["messages"]
+    return {
+        "store_rate": result["store_rate"],
+        "drain_rate": result["messages"] / emptied,
+        **{key: value for key, value in result.items() if key != "event"},
+        "server_cpu": per * (cpu[2][0] - cpu[0][0]),
+        "postgres_cpu": per * (cpu[2][1] - cpu[0][1]),
+    }
+
+
+class Offline(Question):
+    name = "offline"
+    title = f"Offline: {MESSAGES:,} messages into {MAILBOXES} mailboxes, then all recipients come back"
+    ratio = "store_rate"
+    also = ("drain_rate",)
+    unit = "messages stored a second"
+    columns = (
+        Column("store_rate", "stored/s"),
+        Column("drain_rate", "drained/s"),
+        Column("server_cpu", "server CPU s/1000", 3),
+        Column("postgres_cpu", "PostgreSQL CPU s/1000", 3),
+        Column("generator_cpu", "generator CPU", 2),
+    )
+
+    async def run(self, bench: Bench) -> list[Row]:
+        rows: list[Row] = []
+        each = MESSAGES // MAILBOXES // (10 if bench.quick else 1)
+        async with bench.all_running(bench.systems) as systems:
+            people = {system.name: await system.people(MAILBOXES) for system in systems}
+            for round_ in range(bench.rounds):
+                for outstanding, posts in MODES:
+                    for system in systems:
+                        told = {
+                            "outstanding": outstanding,
+                            "posts": posts,
+                            "messages": each,
+                            "within_s": 120,
+                            "core": bench.generator_core,
+                        }
+                        run = partial(burst, system, people[system.name], **told)
+                        await bench.attempt(rows, system, f"{outstanding}x{posts}", round_, run)
+        return rows
