@@ -1,4 +1,4 @@
--- The whole schema of a relay, version 1, for PostgreSQL 15 and later.
+-- The whole schema of a relay, for PostgreSQL 15 and later. A change of it comes with a file in relay/migrations/.
 -- Every column says what it holds. What is not here, the relay does not store: no sender of any envelope, no phone number,
 -- no address, no time finer than what a column says. Every table is keyed by the account it belongs to, so it can be
 -- distributed by that key; no statement of the hot path joins or filters across accounts.
@@ -20,7 +20,7 @@ CREATE TABLE accounts (
     mailbox_was_full     boolean NOT NULL DEFAULT false,
     takes_full_at        timestamptz,
     recovered_by         bytea CHECK (octet_length(recovered_by) = 32)
-);
+) WITH (fillfactor = 80);  -- each session updates its row: with room in the page no index is touched by that
 COMMENT ON TABLE accounts IS 'One row a member. Random account id; nothing in it leads to a person without secrets that are kept elsewhere.';
 COMMENT ON COLUMN accounts.account_id IS 'random UUID, the name by which envelopes are addressed';
 COMMENT ON COLUMN accounts.token_hash IS 'SHA-256 of the bearer token''s secret';

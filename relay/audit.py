@@ -159,6 +159,7 @@ HELD: Final[Mapping[str, Table]] = {
         {
             "version": Why("integer", "so that a relay does not run on tables it does not know"),
             "fingerprint": Why("text", "for the same reason"),
+            "compatible_from": Why("integer", "so that it may run on newer ones that it can work with"),
         },
     ),
 }

@@ -9,6 +9,7 @@ Exit codes (those with a name are of sysexits.h, so `systemctl status` shows the
     66  EX_NOINPUT: what the command is about is not there
     69  EX_UNAVAILABLE: the database does not answer, or the private PostgreSQL cannot be run
     73  EX_CANTCREAT: what the command would write is there already, or cannot be written
+    75  EX_TEMPFAIL: relays have the database open that could not go on (`migrate`); stop them, then try again
     77  EX_NOPERM: a secret file cannot be used
     78  EX_CONFIG: a setting is wrong, or the database belongs to something else
 
@@ -31,6 +32,7 @@ COMMANDS: Final = {
     "doctor": "Look whether all is well with the relay, and say what to do where it is not.",
     "init": "Make a relay's configuration and keys in a directory.",
     "invite": "Make invites: links by which people register.",
+    "migrate": "Bring the database up to this version's schema, or show what that takes.",
     "panic": "Destroy the mail that waits and the relay's keys. Nothing brings them back.",
     "restore": "Bring a backup back, or look whether it could be.",
     "rotate": "Replace a secret, after saying what it costs.",

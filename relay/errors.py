@@ -203,16 +203,32 @@ class DatabaseUnavailable(Unavailable):
 
 
 class SchemaMismatch(RelayError):
-    """The database's schema is not the one this code was written for."""
+    """The database's schema is not one that this code can work with. `next_step` is a clause that says what to do."""
 
-    def __init__(self, found: str, wanted: str) -> None:
+    def __init__(
+        self,
+        found: str,
+        wanted: str,
+        next_step: str = "point it at an empty database, or run the relay version that made this one",
+    ) -> None:
         super().__init__()
-        self.found, self.wanted = found, wanted
+        self.found, self.wanted, self.next_step = found, wanted, next_step
+
+    def __str__(self) -> str:
+        return f"the database has schema {self.found}, this relay needs {self.wanted}; {self.next_step}"
+
+
+class RelaysAreRunning(RelayError):
+    """What is to be done to the database would break relays that have it open."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__()
+        self.connections = connections
 
     def __str__(self) -> str:
         return (
-            f"the database has schema {self.found}, this relay needs {self.wanted}; "
-            "point it at an empty database, or run the relay version that made this one"
+            f"{self.connections} connections to the database are open, and relays behind them could not go on; "
+            "stop every relay, then try again"
         )
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from relay.accounts import Accounts
@@ -14,6 +13,7 @@ from relay.database import Database, DatabaseSettings, open_database
 from relay.discovery import Discovery
 from relay.embedded_postgres import private_postgres
 from relay.invites import Invites, RegistrationPace
+from relay.migrations import read_schema
 from relay.oprf import NumberOprf
 from relay.prekeys import Prekeys
 from relay.push import Push
@@ -99,34 +99,26 @@ def identity_services(
 
 
 @asynccontextmanager
-async def open_configured_database(settings: Settings) -> AsyncIterator[Database]:
+async def open_configured_database(
+    settings: Settings, *, as_it_is: bool = False, name: str = "sottovoce"
+) -> AsyncIterator[Database]:
     """The database that the settings name, or the private one, with the schema in it. Enter and leave in one task (see open_database).
+
+    `as_it_is` leaves the schema alone: for who looks at it. `name` is what PostgreSQL calls its connections.
 
     Raises:
         EmbeddedPostgresError: the private PostgreSQL cannot be run.
         SchemaMismatch: there is something else in the database.
         DatabaseUnavailable
     """
-    if settings.database_url is not None:
-        async with _open_with_schema(settings.database_url, settings) as database:
-            yield database
-    else:
-        async with (
-            private_postgres(settings.var_directory / "postgres") as dsn,
-            _open_with_schema(dsn, settings) as database,
-        ):
-            yield database
-
-
-@asynccontextmanager
-async def _open_with_schema(dsn: str, settings: Settings) -> AsyncIterator[Database]:
-    bounds = DatabaseSettings(pool_size=settings.pool_connections, command_timeout_s=settings.database_timeout_s)
-    async with open_database(dsn, settings=bounds) as database:
-        await apply_schema(database, _schema_text())
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url
+        if dsn is None:
+            dsn = await stack.enter_async_context(private_postgres(settings.var_directory / "postgres"))
+        bounds = DatabaseSettings(
+            application_name=name, pool_size=settings.pool_connections, command_timeout_s=settings.database_timeout_s
+        )
+        database = await stack.enter_async_context(open_database(dsn, settings=bounds))
+        if not as_it_is:
+            await apply_schema(database, read_schema())
         yield database
-
-
-def _schema_text() -> str:
-    package = Path(__file__).parent
-    installed = package / "schema.sql"  # where the wheel puts it; in a checkout it is beside the package
-    return (installed if installed.exists() else package.parent / "schema.sql").read_text()

@@ -7,14 +7,14 @@ while PostgreSQL works.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from relay.database import Database, open_database
+from relay.migrations import read_schema
 from tests.postgres.server import FreshDatabases, TestServer
 
-SCHEMA = Path(__file__).parent.parent / "schema.sql"
+SCHEMA = read_schema()
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ async def database_url(fresh_databases: FreshDatabases) -> AsyncIterator[str]:
 @pytest.fixture
 async def schema_database_url(fresh_databases: FreshDatabases) -> AsyncIterator[str]:
     """The DSN of a database with schema.sql in it, dropped afterwards."""
-    async with fresh_databases.make(SCHEMA.read_text()) as dsn:
+    async with fresh_databases.make(SCHEMA) as dsn:
         yield dsn
 
 

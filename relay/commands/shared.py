@@ -14,7 +14,7 @@ import trio
 
 from relay.config import ConfigError, Settings, load_settings
 from relay.embedded_postgres import EmbeddedPostgresError
-from relay.errors import DatabaseUnavailable, SchemaMismatch
+from relay.errors import DatabaseUnavailable, RelaysAreRunning, SchemaMismatch
 from relay.numbers import is_e164
 from relay.secret_files import SecretFileError
 
@@ -75,6 +75,8 @@ def run(command: Callable[[], Awaitable[_Result]]) -> _Result:
                 stop(os.EX_NOPERM, str(cause))
             case SchemaMismatch():
                 stop(os.EX_CONFIG, str(cause))
+            case RelaysAreRunning():
+                stop(os.EX_TEMPFAIL, str(cause))
             case EmbeddedPostgresError():
                 stop(os.EX_UNAVAILABLE, str(cause))
             case DatabaseUnavailable():

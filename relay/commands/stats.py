@@ -31,7 +31,11 @@ def stats(as_json: bool) -> None:
                 row = await database.fetchrow(query, *arguments, timeout_s=60)
                 found |= dict(row.items()) if row is not None else {}
             found["database_bytes"] = await database.fetchval(sql.DATABASE_BYTES)
-        found["disk_free_bytes"] = shutil.disk_usage(settings.var_directory).free
+        var = settings.var_directory.absolute()
+        there = next(
+            place for place in (var, *var.parents) if place.exists()
+        )  # nothing has made it yet beside a database elsewhere
+        found["disk_free_bytes"] = shutil.disk_usage(there).free
         return found
 
     found = run(collect)

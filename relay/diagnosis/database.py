@@ -53,7 +53,7 @@ async def look_at_database(settings: Settings) -> AsyncIterator[Finding]:
             "does PostgreSQL run, and is database_url right? docs/operations.md, PostgreSQL is down",
         )
     except SchemaMismatch as error:
-        yield bad("database-schema", str(error), "start the relay's version that made it, or name an empty database")
+        yield bad("database-schema", str(error), f"{error.next_step}; docs/operations.md, Upgrades")
 
 
 async def _look_inside(database: Database, settings: Settings) -> AsyncIterator[Finding]:

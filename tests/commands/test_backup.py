@@ -160,7 +160,7 @@ async def test_restoring_overwrites_nothing(
     other_keys = await shell.relay("restore", str(keys_file), *options)
     assert (other_keys.code, "holds something else" in other_keys.err) == (os.EX_DATAERR, True)
 
-    async with fresh_databases.make(SCHEMA.read_text()) as empty:
+    async with fresh_databases.make(SCHEMA) as empty:
         done = await shell.relay("restore", str(data_file), *options, settings={"database_url": empty})
         assert done.code == 0
         async with open_database(empty) as database:

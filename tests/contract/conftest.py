@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from relay.database import open_database
+from relay.migrations import read_schema
 from tests.contract.worlds import MOST_SIGNALS, World, memory_world, postgres_world
 from tests.postgres.server import FreshDatabases
 
-SCHEMA = Path(__file__).parent.parent.parent / "schema.sql"
+SCHEMA = read_schema()
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -29,7 +29,7 @@ async def world(databases: FreshDatabases | None, monkeypatch: pytest.MonkeyPatc
         return
     monkeypatch.setattr("relay.signals.MOST_SIGNALS", MOST_SIGNALS)
     async with (
-        databases.make(SCHEMA.read_text()) as dsn,
+        databases.make(SCHEMA) as dsn,
         open_database(dsn) as database,
         postgres_world(database) as made,
     ):
@@ -41,7 +41,7 @@ async def real_world(fresh_databases: FreshDatabases, monkeypatch: pytest.Monkey
     """PostgreSQL only."""
     monkeypatch.setattr("relay.signals.MOST_SIGNALS", MOST_SIGNALS)
     async with (
-        fresh_databases.make(SCHEMA.read_text()) as dsn,
+        fresh_databases.make(SCHEMA) as dsn,
         open_database(dsn) as database,
         postgres_world(database) as made,
     ):

@@ -65,7 +65,7 @@ def portal(databases: FreshDatabases) -> Iterator[Portal]:
 
     async def serve() -> None:
         async with (
-            databases.make(SCHEMA.read_text()) as dsn,
+            databases.make(SCHEMA) as dsn,
             open_database(dsn) as database,
             postgres_world(database) as world,
         ):

@@ -14,8 +14,6 @@ from tests.conftest import SCHEMA
 from tests.identity.test_cli import _relay
 from tests.postgres.server import TestServer, temporary_directory
 
-SCHEMA_TEXT = SCHEMA.read_text()
-
 
 @pytest.fixture
 async def live(database: Database) -> Database:
@@ -84,7 +82,7 @@ async def test_the_command_beside_a_live_database(database_url: str) -> None:
     with temporary_directory() as directory:
         var = directory / "var"
         async with open_database(database_url) as database:
-            await apply_schema(database, SCHEMA_TEXT)
+            await apply_schema(database, SCHEMA)
             good = await _relay("audit", "--json", var=var, database_url=database_url)
             assert (good.returncode, json.loads(good.stdout)["ok"]) == (0, True), good.stderr
             text = (await _relay("audit", var=var, database_url=database_url)).stdout.decode()

@@ -29,6 +29,8 @@ class RelayProcess:
     environ: dict[str, str]
     options: tuple[str, ...] = ()
     application: str = "relay.app:app"
+    root: Path = ROOT
+    """The checkout whose relay it is."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -55,7 +57,7 @@ class RelayProcess:
                     *self.options,
                     self.application,
                 ],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environ,
                 pass_fds=[number],
                 stdout=stderr,
@@ -89,9 +91,10 @@ class RelayProcess:
         return self.log.read_text() if self.log.exists() else ""
 
     def invite(self, count: int = 1) -> list[str]:
-        """Links, from the operator's command."""
-        command = [Path(sys.executable).with_name("relay"), "invite", "--json", "--count", str(count)]
-        printed = subprocess.run(command, cwd=ROOT, env=self.environ, check=True, capture_output=True).stdout
+        """Links, from the operator's command (of the same checkout)."""
+        relay = [sys.executable, "-c", "from relay.cli import main; main()"]
+        command = [*relay, "invite", "--json", "--count", str(count)]
+        printed = subprocess.run(command, cwd=self.root, env=self.environ, check=True, capture_output=True).stdout
         return [one["link"] for one in json.loads(printed)]
 
 
@@ -103,6 +106,7 @@ def running_relay(
     address: str = "127.0.0.1",
     application: str = "relay.app:app",
     extra_environ: Mapping[str, str] | None = None,
+    root: Path = ROOT,
     **settings: object,
 ) -> Iterator[RelayProcess]:
     """A started relay; killed at the end. Without `database_url` it has an embedded PostgreSQL."""
@@ -114,7 +118,7 @@ def running_relay(
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
         named_in_environ = {f"SOTTOVOCE_{name.upper()}": str(value) for name, value in named.items()}
         environ = {**clean, **named_in_environ, **(extra_environ or {})}
-        relay = RelayProcess(listener, directory / "relay.log", environ, options, application)
+        relay = RelayProcess(listener, directory / "relay.log", environ, options, application, root)
         try:
             relay.start()
             yield relay

@@ -16,7 +16,7 @@ import trio
 
 from relay.database import Database, DatabaseSettings, open_database
 from relay.embedded_postgres import private_postgres
-from relay.schema import apply_schema, fingerprint
+from relay.schema import Schema, apply_schema, fingerprint
 from tests.postgres.processes import family, postmaster_pid
 
 # A test run loses nothing in a power cut; without fsync a database is made in a third of the time.
@@ -111,17 +111,17 @@ class FreshDatabases:
         self._templates: set[str] = set()
 
     @asynccontextmanager
-    async def make(self, schema_sql_text: str = "") -> AsyncIterator[str]:
-        """The DSN of a new database; empty when the text is. The schema is applied as the relay's own role."""
+    async def make(self, schema: Schema | None = None) -> AsyncIterator[str]:
+        """The DSN of a new database; empty without a schema. It is applied as the relay's own role."""
         name = f"test_{os.getpid()}_{next(self._numbers)}"
         async with self._administration() as admin:
             template = "template1"
-            if schema_sql_text.strip():
-                template = f"schema_{fingerprint(schema_sql_text)[:16]}"
+            if schema is not None:
+                template = f"schema_{schema.version}_{fingerprint(schema.text)[:16]}"
                 if template not in self._templates:
                     await admin.execute(f"CREATE DATABASE {template} OWNER relay", timeout_s=60)
                     async with open_database(self._server.dsn(template)) as fresh:
-                        await apply_schema(fresh, schema_sql_text)
+                        await apply_schema(fresh, schema)
                     self._templates.add(template)
             await admin.execute(f"CREATE DATABASE {name} OWNER relay TEMPLATE {template}", timeout_s=60)
         try:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import trio
 
 from relay.database import Database, open_database
 from relay.database_errors import QueryRejected
 from relay.errors import SchemaMismatch
-from relay.schema import SCHEMA_VERSION, apply_schema, fingerprint
+from relay.migrations import read_schema
+from relay.schema import Schema, apply_schema, fingerprint
 
-SCHEMA = """
+SCHEMA = Schema("""
 CREATE TABLE things (thing_id uuid PRIMARY KEY, note text DEFAULT '-- no comment');  -- a comment
 COMMENT ON TABLE things IS 'things';
-"""
+""")
 
 
 @pytest.mark.parametrize(
@@ -43,11 +42,11 @@ async def test_it_is_applied_once(database_url: str) -> None:
     async with open_database(database_url) as database:
         await apply_schema(database, SCHEMA)
         await database.execute("INSERT INTO things VALUES (gen_random_uuid())")
-        await apply_schema(database, SCHEMA.replace("a comment", "another comment"))
+        await apply_schema(database, Schema(SCHEMA.text.replace("a comment", "another comment")))
         assert await database.fetchval("SELECT count(*) FROM things") == 1
         row = await database.fetchrow("SELECT * FROM relay_schema")
         assert row is not None
-        assert dict(row.items()) == {"version": SCHEMA_VERSION, "fingerprint": fingerprint(SCHEMA)}
+        assert dict(row.items()) == {"version": 1, "fingerprint": fingerprint(SCHEMA.text), "compatible_from": 1}
 
 
 async def test_workers_that_start_together_agree(database_url: str) -> None:
@@ -64,8 +63,8 @@ async def test_another_schema_is_refused(database_url: str) -> None:
     async with open_database(database_url) as database:
         await apply_schema(database, SCHEMA)
         with pytest.raises(SchemaMismatch) as caught:
-            await apply_schema(database, SCHEMA.replace("note", "remark"))
-        assert fingerprint(SCHEMA)[:12] in caught.value.found
+            await apply_schema(database, Schema(SCHEMA.text.replace("note", "remark")))
+        assert fingerprint(SCHEMA.text)[:12] in caught.value.found
 
 
 async def test_a_database_of_something_else_is_refused(database_url: str) -> None:
@@ -79,14 +78,14 @@ async def test_a_database_of_something_else_is_refused(database_url: str) -> Non
 async def test_a_schema_that_fails_leaves_nothing(database_url: str) -> None:
     async with open_database(database_url) as database:
         with pytest.raises(QueryRejected):
-            await apply_schema(database, SCHEMA + "CREATE TABLE broken (a nonsense);")
+            await apply_schema(database, Schema(SCHEMA.text + "CREATE TABLE broken (a nonsense);"))
         assert await database.fetchval("SELECT to_regclass('things') IS NULL")
         await apply_schema(database, SCHEMA)
 
 
 async def test_our_own_schema_applies_and_every_column_is_commented(database: Database) -> None:
     """`relay audit` prints the comments: a column without one would be a column without a reason."""
-    await apply_schema(database, (Path(__file__).parents[2] / "schema.sql").read_text())  # again: recognised
+    await apply_schema(database, read_schema())  # again: recognised
     silent = await database.fetch(
         "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
         "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
