@@ -247,9 +247,22 @@ async def idle(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
     return {"sessions": len(sessions)}
 
 
+async def prepare(job: Job, _say: Say, _ask: Ask) -> dict[str, Any]:
+    """Makes what the people of the job need, for dialects that need something."""
+    await import_module(f"bench.load.{job['dialect']}").prepare(job["target"], job["people"])
+    return {}
+
+
+async def count(job: Job, _say: Say, _ask: Ask) -> dict[str, Any]:
+    """How many messages wait, for systems whose tables cannot be looked into."""
+    return {"waiting": await import_module(f"bench.load.{job['dialect']}").count(job["target"], job["people"])}
+
+
 SCENARIOS: dict[str, Callable[[Job, Say, Ask], Awaitable[dict[str, Any]]]] = {
     "online": online,
     "offline": offline,
     "signals": signals,
     "idle": idle,
+    "prepare": prepare,
+    "count": count,
 }

@@ -36,6 +36,7 @@ async def burst(system: System, people: list[Person], **job: Any) -> Row:
         cpu.append((system.cpu_seconds(), postgres.cpu_seconds()))
         await generator.say()
         result = await generator.expect("result")
+    await require_empty(system)  # once more: now nothing can be on its way to anybody
     per = 1000 / result["messages"]
     return {
         "store_rate": result["store_rate"],
