@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import pytest
 import trio
@@ -13,9 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from relay.database import open_database
 from relay.records import AckBatch
-from tests.contract.conftest import SCHEMA
+from tests.contract.portal import Portal, portal
 from tests.contract.worlds import (
     CONTACT,
     MOST_SIGNALS,
@@ -23,14 +19,12 @@ from tests.contract.worlds import (
     WRONG,
     World,
     memory_world,
-    postgres_world,
     posting,
     stranger_to_all,
 )  # fmt: skip
 from tests.fakes import new_id
 from tests.postgres.server import FreshDatabases
 
-R = TypeVar("R")
 IDS = [new_id() for _ in range(12)]
 NOBODY = stranger_to_all()
 
@@ -45,54 +39,6 @@ posts = st.tuples(
 )
 ids = st.lists(st.sampled_from(IDS), max_size=6)
 kinds = st.sampled_from(["mailbox", "mailbox", "signals"])
-
-
-class Portal:
-    """Calls async functions in a thread that runs Trio and keeps a database open: the steps of a state machine are not async."""
-
-    def __init__(self, token: trio.lowlevel.TrioToken, world: World) -> None:
-        self._token = token
-        self.world = world
-
-    def call(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
-        return trio.from_thread.run(function, *args, trio_token=self._token)
-
-
-@contextmanager
-def portal(databases: FreshDatabases) -> Iterator[Portal]:
-    ready = threading.Event()
-    found: list[tuple[Portal, trio.Event]] = []
-
-    async def serve() -> None:
-        async with (
-            databases.make(SCHEMA) as dsn,
-            open_database(dsn) as database,
-            postgres_world(database) as world,
-        ):
-            stop = trio.Event()
-            found.append((Portal(trio.lowlevel.current_trio_token(), world), stop))
-            ready.set()
-            await stop.wait()
-
-    def run() -> None:
-        try:
-            trio.run(serve)
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    ready.wait()
-    try:
-        yield found[0][0]
-    finally:
-        if found:
-            found[0][0].call(_set, found[0][1])
-        thread.join()
-
-
-async def _set(event: trio.Event) -> None:
-    event.set()
 
 
 class SameAnswers(RuleBasedStateMachine):

@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 from nursery_tasks.ports import Mailbox, Signals
 from relay.config import Settings
 from relay.database import Database
+from relay.frames import uuid7_seconds
 from relay.mailbox import PostgresMailbox
-from relay.partitions import keep_partitions
+from relay.partitions import WEEK_S, expired, keep_partitions
 from relay.queries import recovery
 from relay.records import Posting
 from relay.signals import PostgresSignals
@@ -26,6 +27,8 @@ WRONG = b"nobody's key  16"
 SETTINGS = Settings(mailbox_envelopes=8, mailbox_bytes=40 * 1024, mailbox_stranger_envelopes=3)
 """Small quotas: eight envelopes, two and a half of the third size, three from strangers."""
 MOST_SIGNALS = 8
+LONG_AGO_S = SETTINGS.envelope_ttl_s + 21 * 86400
+"""What came in so long ago has expired: it is two days, a week and a bit more than the time that envelopes wait."""
 
 
 def body(fill: int | str = 0, size: int = 1024) -> bytes:
@@ -94,6 +97,17 @@ class World:
             names = ("recovery_hash", "token_hash", "recovery_hash", "identity_key", "registration_id")
             more = ("contact_access_hash", "number_access_hash")
             await self.database.execute(statement, account_id, *(row[name] for name in (*names, *more)), bytes(32))
+
+    async def expire(self, now: int) -> None:
+        """What the sweeper does at this time; then there is room again for ids of `now` and of SETTINGS.envelope_ttl_s and more before."""
+        if self.database is not None:
+            await keep_partitions(self.database, now, SETTINGS.envelope_ttl_s)
+            await keep_partitions(self.database, now - LONG_AGO_S, SETTINGS.envelope_ttl_s, drop=False)
+            return
+        assert isinstance(self.mailbox, MemoryMailbox)
+        gone = {week.number for week in expired([f"_{n}" for n in range(now // WEEK_S)], now, SETTINGS.envelope_ttl_s)}
+        rows = self.mailbox.rows
+        self.mailbox.rows = {key: row for key, row in rows.items() if uuid7_seconds(key[1]) // WEEK_S not in gone}
 
     async def delete_account(self, account_id: UUID) -> None:
         del self.accounts[account_id]
