@@ -154,6 +154,11 @@ kills: $(PYTHON_READY) ## kill -9 a thousand times the relay and two hundred tim
 	@$(BIN)/python -m tests.faults --kills --seed $(if $(SEED),$(SEED),1000) --rounds $(ROUNDS) --into docs/reliability.json
 	@$(BIN)/python -m tests.faults.records
 
+.PHONY: models
+models: $(PYTHON_READY) ## many random lives of a mailbox, of two nodes, of a session, held against models (EXAMPLES=300 SEED= ONLY=)
+	@seed=$(if $(SEED),$(SEED),$$RANDOM); echo "SEED=$$seed"; \
+	    MODEL_EXAMPLES=$(EXAMPLES) MODEL_SEED=$$seed $(BIN)/pytest -q --timeout 3000 tests/models $(if $(ONLY),-k "$(ONLY)")
+
 .PHONY: proof
 proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals
 	$(BIN)/python -m tests.proof

@@ -21,8 +21,13 @@ MAIL = "sottovoce_mail"
 SIGNALS = "sottovoce_signals"
 NOTICES = "sottovoce_notices"
 SESSIONS = "sottovoce_sessions"
-TOPICS = (MAIL, SIGNALS, NOTICES, SESSIONS)
-"""Topics: envelopes were stored, signals were stored, there is something to tell, an account has a new session or is gone."""
+STARTED = "sottovoce_started"
+TOPICS = (MAIL, SIGNALS, NOTICES, SESSIONS, STARTED)
+"""Topics: envelopes were stored, signals were stored, there is something to tell, an account has a new session or is gone, a process
+has started: the one before it may have died between a commit and the word of it."""
+
+NOBODY = UUID(int=0)
+"""Stands for an account where there is none to name."""
 
 RETRY_EPOCHS_S = 1.0
 
@@ -64,6 +69,8 @@ class Wakeups:
             self._switchboard.look_at_notices(account_ids)
         elif topic == SESSIONS:
             self.check(account_ids)
+        elif topic == STARTED:
+            self.gap()
 
     def gap(self) -> None:
         """Synchronous. Notifications may have been missed."""

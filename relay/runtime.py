@@ -237,6 +237,7 @@ class Runtime:
             ):
                 await nursery.start(run)
             await nursery.start(database.listen, (*topics.TOPICS, LAG), notified, wakeups.gap)
+            notifier.tell(topics.STARTED, topics.NOBODY)
             await nursery.start(lag.run)
             await nursery.start(exchange.run)
             self._observed = (load_metrics_token(settings.secrets_directory), exchange)

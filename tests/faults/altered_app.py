@@ -4,11 +4,13 @@ PLANTED_BUG  names one of the bugs below, which the checker must convict. Each i
              to be helpful.
 CLOCK_FILE   holds the seconds by which the wall clock of the process is off, read again every time. Its monotonic clock stays true, as in
              life. (libfaketime would do this from outside, but its clock_nanosleep fails under Python's time.sleep.)
+DIE_FILE     names a file: when it is there, the process dies between a commit and the word of it.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -111,6 +113,19 @@ def trim_when_full() -> None:
     PostgresMailbox.put = put  # type: ignore[method-assign]
 
 
+def die_before_telling(file: Path) -> None:
+    """Once `file` is there: kill -9 of this process between a commit and the word of it to anybody. The file goes along."""
+    tell = Notifier.tell
+
+    def tell_or_die(self: Notifier, topic: str, account_id: UUID) -> None:
+        if topic == topics.MAIL and file.exists():
+            file.unlink()
+            os.killpg(0, signal.SIGKILL)
+        tell(self, topic, account_id)
+
+    Notifier.tell = tell_or_die  # type: ignore[method-assign]
+
+
 def shift_clock(file: Path) -> None:
     true_time = time.time
     opened = os.open(file, os.O_RDONLY)  # once: the process may run out of files later
@@ -130,6 +145,8 @@ if "PLANTED_BUG" in os.environ:
     BUGS[os.environ["PLANTED_BUG"]]()
 if "CLOCK_FILE" in os.environ:
     shift_clock(Path(os.environ["CLOCK_FILE"]))
+if "DIE_FILE" in os.environ:
+    die_before_telling(Path(os.environ["DIE_FILE"]))
 
 from relay.app import app  # noqa: E402  # wired after it was altered
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import replace
+
 import pytest
 import trio
+from trio_websocket import ConnectionClosed
 
 from tests.faults.cluster import running_cluster
 from tests.faults.injuries import INJURIES
@@ -70,6 +74,36 @@ async def test_a_relay_that_starts_with_its_clock_weeks_ahead_drops_no_mail() ->
         cluster.clock.write_text("0")
         await cluster.revive()
         assert [one["id"] for one in await bob.drain()] == [envelope["id"]]
+
+
+async def test_mail_of_a_node_that_died_before_it_told_anybody_comes_when_it_runs_again() -> None:
+    """The recipient's session is at the other node, and stays open and healthy: nothing but a wake-up makes it look."""
+    with (
+        temporary_directory() as directory,
+        running_cluster(
+            directory,
+            nodes=2,
+            application="tests.faults.altered_app:app",
+            environ={"DIE_FILE": str(directory / "die")},
+        ) as cluster,
+    ):
+        here, there = cluster.nodes
+        bob = await App.join(there.url, (await trio.to_thread.run_sync(there.invite))[0])
+        envelope = bob.envelope()
+        async with bob.mailbox() as mailbox:
+            await mailbox.expect("drained")
+            (directory / "die").touch()
+            try:
+                async with replace(bob, url=here.url).posting() as posting:
+                    await post(posting, envelope)
+            except* (ConnectionClosed, OSError, trio.BrokenResourceError):
+                pass
+            assert here.process is not None
+            assert await trio.to_thread.run_sync(here.process.wait, 20) == -signal.SIGKILL
+            await cluster.revive()
+            while (frame := await mailbox.next())["type"] != "deliver":
+                pass
+            assert [one["id"] for one in frame["envelopes"]] == [envelope["id"]]
 
 
 CONVICTED = {

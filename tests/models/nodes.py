@@ -85,7 +85,7 @@ class Node:
     def __init__(self, number: int, mailbox: Mailbox, signals: MemorySignals, bus: Bus) -> None:
         self.number = number
         self._bus = bus
-        notifier = Notifier(bus)
+        self._notifier = notifier = Notifier(bus)
         self.switchboard = Switchboard(lambda account_id: dispatch.session_left(account_id))  # noqa: PLW0108
         dispatch = Dispatch(self.switchboard, notifier.tell, lambda _: None)
         self.wakeups = Wakeups(self.switchboard, mailbox)
@@ -107,6 +107,7 @@ class Node:
                     await nursery.start(task)
                 self.sessions = nursery
                 self._bus.heard_by[self.number] = self.wakeups.notified
+                self._notifier.tell(topics.STARTED, topics.NOBODY)
                 task_status.started()
                 await trio.sleep_forever()
 

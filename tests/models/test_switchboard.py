@@ -155,17 +155,7 @@ def a_full_lane_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lane, "offer", offer)
 
 
-@pytest.mark.parametrize(
-    "plant",
-    [
-        retries_wait_for_the_wake_up,
-        a_gap_is_overlooked,
-        superseded_sessions_delete,
-        who_leaves_tells_nobody,
-        older_sessions_stay,
-        a_full_lane_forgets,
-    ],
-)
+@pytest.mark.parametrize("plant", [a_gap_is_overlooked, older_sessions_stay, a_full_lane_forgets])
 def test_a_planted_bug_is_convicted(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
 
@@ -177,3 +167,36 @@ def test_a_planted_bug_is_convicted(plant: Any, monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(AssertionError):
         every_life()
+
+
+RARE = {
+    retries_wait_for_the_wake_up: [
+        (("open", 0, 0), 0.2),
+        (("unheard", 1), 0.0),
+        (("post", 0, 0, 1), 0.2),
+        (("late", 0, 5.0), 0.0),
+        (("again", None), 0.2),
+        (("post", 0, 0, 2), 1.0),
+    ],
+    superseded_sessions_delete: [
+        (("open", 0, 0), 0.2),
+        (("post", 0, 0, 2), 0.2),
+        (("late", 0, 5.0), 0.0),
+        (("open", 0, 1), 0.2),
+        (("ack", 1, 2), 1.0),
+    ],
+    who_leaves_tells_nobody: [
+        (("open", 0, 0), 0.2),
+        (("late", 0, 5.0), 0.0),
+        (("open", 0, 1), 1.0),
+        (("post", 0, 0, 1), 12.0),
+    ],
+}
+"""Lives that Hypothesis comes upon in some thousands."""
+
+
+@pytest.mark.parametrize("plant", RARE)
+def test_a_rare_bug_is_convicted_by_its_life(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert charges_of(RARE[plant]) == []
+    plant(monkeypatch)
+    assert charges_of(RARE[plant]) != []

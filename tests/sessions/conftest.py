@@ -5,29 +5,21 @@ Each test must ask for `autojump_clock` itself: pytest-trio overlooks a clock th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from nursery_tasks.session import Session
-from tests.sessions.stage import Stage
+from tests.sessions.stage import Stage, recorded_sessions
 
 
 @pytest.fixture
-def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
+def sessions() -> Iterator[list[Session]]:
     """Every session that is made."""
-    made: list[Session] = []
-    begin = Session.__init__
-
-    def recorded(self: Session, *args: Any, **options: Any) -> None:
-        begin(self, *args, **options)
-        made.append(self)
-
-    monkeypatch.setattr(Session, "__init__", recorded)
-    return made
+    with recorded_sessions() as made:
+        yield made
 
 
 @pytest.fixture

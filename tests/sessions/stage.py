@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import trio
@@ -63,6 +65,20 @@ def post_frame(*posts: dict[str, Any]) -> dict[str, Any]:
 
 def signal_frame(to: UUID, ttl_s: int = 30, **more: Any) -> dict[str, Any]:
     return {"type": "signal", **post(to, **more), "ttl_s": ttl_s}
+
+
+@contextmanager
+def recorded_sessions() -> Iterator[list[Session]]:
+    """Every session that is made meanwhile."""
+    made: list[Session] = []
+    begin = Session.__init__
+
+    def recorded(self: Session, *args: Any, **options: Any) -> None:
+        begin(self, *args, **options)
+        made.append(self)
+
+    with patch.object(Session, "__init__", recorded):
+        yield made
 
 
 class Running:
