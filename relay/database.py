@@ -24,7 +24,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import trio
@@ -32,11 +31,15 @@ import trio_asyncio
 import triopg
 
 from relay.database_errors import QueryRejected, from_sqlstate
+from relay.database_hosts import Host, hosts_of
 from relay.errors import DatabaseUnavailable, RelayError
 from relay.held_connection import HeldConnection
 from relay.listener import listen
 
 log = logging.getLogger(__name__)
+
+# The control file (pg_control_checkpoint) tells of a promotion only after the next checkpoint; the name of the log file tells at once.
+TIMELINE = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ async def open_database(
     """Open the database, and close it within close_deadline_s.
 
     `dsn_or_hosts`: a postgresql:// URL, which may name several hosts, or several URLs of the same database. Each host
-    gets connect_timeout_s; only a primary is taken.
+    gets connect_timeout_s; only a primary is taken, of several the one of the highest timeline.
 
     Enter and leave it in the same task, one of your own (`await app.nursery.start(...)` in before_serving): the loop in
     it is a nursery, and nurseries must nest. The Database may be used by any task of the same `trio.run` meanwhile.
@@ -128,7 +131,7 @@ async def open_database(
     async with trio_asyncio.open_loop() as loop:
         # By default an exception in a callback or a forgotten future ends this loop, and so the relay.
         loop.set_exception_handler(_report)
-        database = Database(loop, _hosts(dsn_or_hosts), settings or DatabaseSettings())
+        database = Database(loop, hosts_of(dsn_or_hosts), settings or DatabaseSettings())
         try:
             await database.fetchval("SELECT 1")
             yield database
@@ -151,6 +154,8 @@ class Connection:
         self._driver, self._loop, self._settings = driver, loop, settings
         self._failed = False
         self._commit_in_doubt = False
+        self.timeline = 0
+        """PostgreSQL's, where there are several hosts to choose from."""
         driver.add_log_listener(self._on_notice)
 
     async def fetch(self, query: str, *args: object, timeout_s: float | None = None) -> list[Row]:
@@ -249,10 +254,11 @@ class Connection:
 class Database:
     """A pool of sessions. Any task may use it while `open_database` is open; after that all is DatabaseUnavailable."""
 
-    def __init__(self, loop: object, hosts: Sequence[_Host], settings: DatabaseSettings) -> None:
+    def __init__(self, loop: object, hosts: Sequence[Host], settings: DatabaseSettings) -> None:
         self.settings = settings
         self._loop, self._hosts = loop, hosts
-        self._preferred = 0  # the host that answered last
+        self._preferred = 0  # the host that was the primary last
+        self._timeline = 0  # the highest that was seen; each promotion counts it up
         self._slots = trio.Semaphore(settings.pool_size, max_value=settings.pool_size)
         self._idle: list[Connection] = []  # the most recently used at the end: it is taken first
         self._open: set[Connection] = set()
@@ -363,19 +369,67 @@ class Database:
         return None
 
     async def _connect(self) -> Connection:
-        """A new session with the first host that is a primary, beginning with the one that was it last."""
-        for turn in range(len(self._hosts)):
-            number = (self._preferred + turn) % len(self._hosts)
-            if self._closed:
-                break
-            connection = await self._connect_to(self._hosts[number], number)
-            if connection is not None:
-                self._preferred = number
-                self._open = {one for one in self._open if one.usable} | {connection}
-                return connection
-        raise DatabaseUnavailable
+        """A new session with the primary. Of several hosts that say they are it, the one of the highest timeline, and never one of a
+        lower timeline than was seen before: a primary that comes back after its standby was promoted knows nothing of that."""
+        connection = None
+        if not self._closed and (self._timeline or len(self._hosts) == 1):
+            connection = await self._primary_at(self._preferred)
+        if connection is None and len(self._hosts) > 1:
+            connection = await self._newest_primary()
+        if connection is None or self._closed:
+            raise DatabaseUnavailable
+        self._open = {one for one in self._open if one.usable} | {connection}
+        return connection
 
-    async def _connect_to(self, host: _Host, number: int) -> Connection | None:
+    async def _newest_primary(self) -> Connection | None:
+        """Asks all hosts at once."""
+        found: dict[int, tuple[int, Connection]] = {}
+
+        async def ask(number: int) -> None:
+            connection = await self._primary_at(number)
+            if connection is not None:
+                found[number] = (connection.timeline, connection)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for number in range(len(self._hosts)):
+                    if not self._closed:
+                        nursery.start_soon(ask, number)
+        except BaseException:
+            for _, connection in found.values():
+                connection.terminate()
+            raise
+        best = max(found, key=lambda number: found[number][0], default=None)
+        for number, (_, connection) in found.items():
+            if number != best:
+                log.warning("database host %d of %d is of an older timeline", number + 1, len(self._hosts))
+                connection.terminate()
+        if best is None:
+            return None
+        self._preferred = best
+        return found[best][1]
+
+    async def _primary_at(self, number: int) -> Connection | None:
+        """A session with this host, unless it is away, a standby, or of a timeline that is over."""
+        connection = await self._connect_to(self._hosts[number], number)
+        if connection is None or len(self._hosts) == 1:
+            return connection
+        try:
+            connection.timeline = await connection.fetchval(TIMELINE, timeout_s=self.settings.connect_timeout_s)
+        except RelayError:
+            connection.terminate()
+            return None
+        except BaseException:
+            connection.terminate()
+            raise
+        if connection.timeline < self._timeline:
+            log.warning("database host %d of %d is of an older timeline", number + 1, len(self._hosts))
+            connection.terminate()
+            return None
+        self._timeline = connection.timeline
+        return connection
+
+    async def _connect_to(self, host: Host, number: int) -> Connection | None:
         reason = "it did not answer in time"
         driver: _Driver = triopg.connect(
             host.dsn,
@@ -426,38 +480,3 @@ def _translate(error: BaseException) -> tuple[RelayError, bool]:
     if isinstance(error, asyncpg.DataError | TypeError | ValueError | OverflowError):
         return QueryRejected("22000", "an argument does not fit its parameter"), True  # never got to the server
     return DatabaseUnavailable(), False
-
-
-@dataclass(frozen=True)
-class _Host:
-    dsn: str
-    name: str | None  # None: what the driver takes by itself (PGHOST, or the usual socket)
-    port: int | None
-
-
-def _hosts(dsn_or_hosts: str | Sequence[str]) -> list[_Host]:
-    """One entry a host, as each gets a deadline of its own: the driver has one for all, and tries on only after OSError."""
-    dsns = [dsn_or_hosts] if isinstance(dsn_or_hosts, str) else list(dsn_or_hosts)
-    return [_Host(dsn, name, port) for dsn in dsns for name, port in _split(dsn)]
-
-
-def _split(dsn: str) -> list[tuple[str | None, int | None]]:
-    parts = urlsplit(dsn)
-    query = parse_qs(parts.query)
-    in_query = "host" in query and not parts.netloc.rpartition("@")[2]
-    names = query["host"][-1] if in_query else parts.netloc.rpartition("@")[2]
-    if not names:
-        return [(None, None)]
-    found: list[tuple[str | None, int | None]] = []
-    for name in names.split(","):
-        if not name.startswith(("/", "%2F", "%2f")) and ":" in name.rpartition("]")[2]:
-            bare, _, port = name.rpartition(":")
-            found.append((unquote(bare.strip("[]")), int(port)))
-        else:
-            found.append((unquote(name.strip("[]")), None))
-    ports = [int(port) for port in query["port"][-1].split(",")] if "port" in query else []
-    if len(ports) not in (0, 1, len(found)):
-        raise ValueError("the database URL names more ports than hosts, or fewer")
-    return [
-        (name, port or (ports[number % len(ports)] if ports else 5432)) for number, (name, port) in enumerate(found)
-    ]
