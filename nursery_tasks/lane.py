@@ -39,6 +39,7 @@ class Lane(Generic[Item]):
         self._page_items = page_items
         self._in_flight: dict[UUID, tuple[int, float]] = {}  # id -> bytes, when it is worthless
         self._in_flight_bytes = 0
+        self._next_expiry = inf  # of what is in flight; may be that of something that has left since
         self._leaving: set[UUID] = set()
         self._handed: deque[Item] = deque()
         self._handed_bytes = 0
@@ -112,8 +113,11 @@ class Lane(Generic[Item]):
                     return await self._read(store, account_id)
                 if self._handed:
                     return self._take_handed()
-            with trio.move_on_after(self._next_expiry_in(wall())):
+            if self._next_expiry == inf:
                 await self._bell.wait()
+            else:
+                with trio.move_on_after(max(0.0, self._next_expiry - wall())):
+                    await self._bell.wait()
             self._bell = trio.Event()
 
     @property
@@ -155,12 +159,14 @@ class Lane(Generic[Item]):
         return taken
 
     def _fly(self, item: Item) -> None:
-        self._in_flight[item.id] = (len(item.body), getattr(item, "expires_at", inf))
+        until: float = getattr(item, "expires_at", inf)
+        self._in_flight[item.id] = (len(item.body), until)
         self._in_flight_bytes += len(item.body)
+        self._next_expiry = min(self._next_expiry, until)
 
     def _expire(self, now: float) -> None:
+        if now < self._next_expiry:
+            return
         for id_ in [id_ for id_, (_, until) in self._in_flight.items() if until <= now]:
             self._in_flight_bytes -= self._in_flight.pop(id_)[0]
-
-    def _next_expiry_in(self, now: float) -> float:
-        return max(0.0, min((until for _, until in self._in_flight.values()), default=inf) - now)
+        self._next_expiry = min((until for _, until in self._in_flight.values()), default=inf)
