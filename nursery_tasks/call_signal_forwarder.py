@@ -5,17 +5,16 @@ from __future__ import annotations
 from math import ceil
 from uuid import UUID
 
-import trio
-
 from nursery_tasks.lane import Lane
+from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import Signals, Wall
 from relay.errors import Ending
-from relay.frames import Frame, SignalOut
+from relay.frames import SignalOut
 from relay.records import Ringing
 
 
 async def forward_call_signals(
-    lane: Lane[Ringing], signals: Signals, account_id: UUID, outbox: trio.MemorySendChannel[Frame], wall: Wall
+    lane: Lane[Ringing], signals: Signals, account_id: UUID, outbox: Outbox, wall: Wall
 ) -> Ending:
     """Never returns by itself; ends by cancellation or by an error.
 
@@ -27,4 +26,4 @@ async def forward_call_signals(
             # Rounded up, since its beginning was rounded down: a signal of one second would never arrive.
             ttl_s = ceil(signal.expires_at - wall())
             if ttl_s > 0:  # else it expired on the way here, and an app would have to drop it
-                await outbox.send(SignalOut.model_construct(id=signal.id, body=signal.body, ttl_s=ttl_s))
+                await outbox.say(SignalOut.model_construct(id=signal.id, body=signal.body, ttl_s=ttl_s))

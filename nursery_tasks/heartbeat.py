@@ -5,14 +5,13 @@ WebSocket pings do not serve: Hypercorn answers them below us and checks nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 
 import trio
 
+from nursery_tasks.outbox import Outbox
 from relay.errors import Ending
-from relay.frames import Frame, Ping
+from relay.frames import Ping
 
 
 class Pulse:
@@ -21,6 +20,7 @@ class Pulse:
     def __init__(self) -> None:
         self._felt = trio.Event()
         self.held = False
+        self._hold = _Hold(self)
 
     def beat(self) -> None:
         self._felt.set()
@@ -28,22 +28,26 @@ class Pulse:
     def reset(self) -> None:
         self._felt = trio.Event()
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> _Hold:
         """While the block runs, the reader does not read: the silence is ours. An app that is gone shows when writing to it."""
-        self.held = True
-        try:
-            yield
-        finally:
-            self.held = False
+        return self._hold
 
     async def felt(self) -> None:
         await self._felt.wait()
 
 
-async def keep_heartbeat(
-    pulse: Pulse, outbox: trio.MemorySendChannel[Frame], every_s: float, within_s: float
-) -> Ending:
+class _Hold:
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+
+    def __enter__(self) -> None:
+        self._pulse.held = True
+
+    def __exit__(self, *_: object) -> None:
+        self._pulse.held = False
+
+
+async def keep_heartbeat(pulse: Pulse, outbox: Outbox, every_s: float, within_s: float) -> Ending:
     """Sends a ping every `every_s` seconds; returns when nothing came for `within_s` seconds after one."""
     for n in count(1):
         await trio.sleep(every_s)

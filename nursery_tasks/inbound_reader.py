@@ -12,13 +12,13 @@ import trio
 
 from nursery_tasks.heartbeat import Pulse
 from nursery_tasks.lane import Lane
+from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import AckLine, Peer, PostLine, Wall
 from nursery_tasks.unanswered import Unanswered
 from relay.errors import BadFrame, Ending, Refusal
 from relay.frames import (
     BODY_BYTES,
     Ack,
-    Frame,
     Malformed,
     Ping,
     Pong,
@@ -31,7 +31,6 @@ from relay.frames import (
 )
 from relay.records import AckBatch, Posting, Ringing, Waiting
 
-Outbox = trio.MemorySendChannel[Frame]
 F = TypeVar("F")
 
 

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import trio
-
 from nursery_tasks.lane import Lane
+from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import Mailbox, Wall
 from relay.errors import Ending
-from relay.frames import PREKEYS_LOW, Deliver, Drained, Frame, MailboxWasFull, PrekeysLow
+from relay.frames import PREKEYS_LOW, Deliver, Drained, MailboxWasFull, PrekeysLow
 from relay.records import Waiting
 
 
-async def drain_mailbox(
-    lane: Lane[Waiting], mailbox: Mailbox, account_id: UUID, outbox: trio.MemorySendChannel[Frame], wall: Wall
-) -> Ending:
+async def drain_mailbox(lane: Lane[Waiting], mailbox: Mailbox, account_id: UUID, outbox: Outbox, wall: Wall) -> Ending:
     """Never returns by itself; ends by cancellation or by an error.
 
     Raises:
@@ -29,11 +26,7 @@ async def drain_mailbox(
         envelopes = await lane.next_items(mailbox, account_id, wall)
         if envelopes:
             # Validated when they were posted, and a record has an envelope's fields: nothing is copied or checked again.
-            frame = Deliver.model_construct(envelopes=envelopes)
-            try:
-                outbox.send_nowait(frame)
-            except trio.WouldBlock:
-                await outbox.send(frame)
+            await outbox.say(Deliver.model_construct(envelopes=envelopes))
         if not drained and not lane.behind:
             drained = True
             await outbox.send(Drained())
@@ -42,7 +35,7 @@ async def drain_mailbox(
             await _tell_notices(mailbox, account_id, outbox)
 
 
-async def _tell_notices(mailbox: Mailbox, account_id: UUID, outbox: trio.MemorySendChannel[Frame]) -> None:
+async def _tell_notices(mailbox: Mailbox, account_id: UUID, outbox: Outbox) -> None:
     notices = await mailbox.notices(account_id)
     if notices.mailbox_was_full:
         await outbox.send(MailboxWasFull())

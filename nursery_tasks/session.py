@@ -21,10 +21,11 @@ from nursery_tasks.heartbeat import Pulse, keep_heartbeat
 from nursery_tasks.inbound_reader import read_mailbox_app, read_post_app
 from nursery_tasks.lane import Lane
 from nursery_tasks.mailbox_drainer import drain_mailbox
+from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import AckLine, Mailbox, Peer, PostLine, Signals, Switchboard, Wall
 from nursery_tasks.unanswered import Unanswered
 from relay.errors import ENDING_OF, Ending, RelayError
-from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Frame, Hello
+from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Hello
 from relay.records import Ringing, Waiting
 
 log = logging.getLogger("relay.sessions")
@@ -57,13 +58,11 @@ class Session:
     def __init__(self, peer: Peer, timing: Timing, wall: Wall, *, outbox: int) -> None:
         self.ending: Ending | None = None
         self.pulse = Pulse()
-        self.on_written: Callable[[], None] = lambda: None
-        self.outbox, self._to_send = trio.open_memory_channel[Frame](outbox)
+        self.outbox = Outbox(peer, outbox)
         self._peer = peer
         self._timing = timing
         self._wall = wall
         self._scope = trio.CancelScope()
-        self._unsent: str | None = None
 
     def end(self, ending: Ending) -> None:
         """Ends the session; the first ending counts. Synchronous, and may come at any time, also before the tasks run."""
@@ -72,7 +71,7 @@ class Session:
             self._scope.cancel()
 
     async def run(self, tasks: Sequence[Task], *, flush: bool) -> Ending:
-        """Runs the tasks until the first ending, then says goodbye. The caller's own task is the only writer of the socket.
+        """Runs the tasks until the first ending, then says goodbye. The caller's own task writes what is queued (nursery_tasks/outbox.py).
 
         `flush` sends what is in the outbox before the goodbye: answers of a post session are worth it, mail is not.
         """
@@ -88,12 +87,14 @@ class Session:
                 async with trio.open_nursery() as nursery:
                     for task in tasks:
                         nursery.start_soon(self._until_its_ending, task, name=task)
-                    await self._until_its_ending(self._write)
+                    await self._until_its_ending(self.outbox.write)
         finally:
             # Without an ending, somebody outside cancelled us: the worker is going down.
             self.end(Ending.DRAINING)
-            with self.outbox, self._to_send:
+            try:
                 await self._say_goodbye(flush=flush)
+            finally:
+                self.outbox.close()
         assert self.ending is not None
         return self.ending
 
@@ -104,14 +105,6 @@ class Session:
             ending = _ending_of(error)
         self.end(ending)
 
-    async def _write(self) -> Ending:
-        async for frame in self._to_send:
-            self._unsent = frame.encode()
-            await self._peer.send(self._unsent)
-            self._unsent = None
-            self.on_written()
-        return Ending.INTERNAL  # the outbox is only closed after this task
-
     async def _say_goodbye(self, *, flush: bool) -> None:
         assert self.ending is not None
         code = self.ending.close_code
@@ -119,11 +112,7 @@ class Session:
             return
         with trio.move_on_after(self._timing.goodbye_within_s, shield=True), suppress(RelayError):
             if flush:
-                if self._unsent is not None:  # it was on its way to the socket when the ending came
-                    await self._peer.send(self._unsent)
-                with suppress(trio.WouldBlock):
-                    while True:
-                        await self._peer.send(self._to_send.receive_nowait().encode())
+                await self.outbox.flush()
             await self._peer.close(code, self.ending.reason)
 
 
@@ -236,7 +225,7 @@ async def run_post_session(peer: Peer, services: PostServices, timing: Timing) -
     """Serves one post session from the first frame to the goodbye. Exactly two tasks: inbound reader and heartbeat."""
     session = Session(peer, timing, services.wall, outbox=POST_OUTBOX)
     unanswered = Unanswered(session.outbox, services.wall, lambda: session.end(Ending.SLOW_READER))
-    session.on_written = unanswered.written
+    session.outbox.on_written = unanswered.written
 
     async def inbound_reader() -> Ending:
         return await read_post_app(

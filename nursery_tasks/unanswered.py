@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import Wall
 from relay.errors import Refusal
 from relay.frames import UNANSWERED_MAX, UNANSWERED_MAX_BYTES, Frame, Posted, Refused
@@ -22,7 +23,7 @@ class Unanswered:
     does not read: then `on_overflow` ends the session.
     """
 
-    def __init__(self, outbox: trio.MemorySendChannel[Frame], wall: Wall, on_overflow: Callable[[], None]) -> None:
+    def __init__(self, outbox: Outbox, wall: Wall, on_overflow: Callable[[], None]) -> None:
         self._outbox = outbox
         self._wall = wall
         self._on_overflow = on_overflow

@@ -241,6 +241,7 @@ class FencedConnection(TCPServer):
                 self._task_group = task_group
                 self.protocol = FencedProtocol(
                     self._edge.settings.max_message_bytes,
+                    self._write,
                     self.app,
                     self.config,
                     self.context,

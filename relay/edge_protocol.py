@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import h11
@@ -28,6 +29,8 @@ from wsproto.utilities import LocalProtocolError
 
 from relay.errors import PeerGone, SlowReader
 from relay.plain_frames import PlainFrames, text_frame
+
+Write = Callable[[bytes], Awaitable[None]]
 
 HTTP_VERSIONS = (b"1.0", b"1.1")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade")
@@ -124,9 +127,10 @@ def _is_nonce(key: bytes) -> bool:
 class FencedProtocol(H11Protocol):
     """HTTP/1.1 and the way into WebSockets, and no way into HTTP/2."""
 
-    def __init__(self, max_message_bytes: int, *connection: Any) -> None:
+    def __init__(self, max_message_bytes: int, write: Write, *connection: Any) -> None:
         super().__init__(*connection)
         self._max_message_bytes = max_message_bytes
+        self._write = write
 
     async def handle(self, event: Event) -> None:
         if isinstance(event, RawData) and isinstance(self.stream, FencedWebSocket):
@@ -152,7 +156,7 @@ class FencedProtocol(H11Protocol):
             # permessage-deflate is accepted by Hypercorn whenever it is offered, and inflated before any check of size:
             # 1 MB on the wire takes 900 MB of memory. What nobody above sees, nobody can negotiate.
             headers = [(name, value) for name, value in headers if name != DEFLATE_OFFER]
-            self.stream = FencedWebSocket(self._max_message_bytes, *place, self.stream_send, STREAM_ID)
+            self.stream = FencedWebSocket(self._max_message_bytes, self._write, *place, self.stream_send, STREAM_ID)
             self.connection = H11WSConnection(cast(h11.Connection, self.connection))
         else:
             self.stream = FencedHTTPStream(*place, self.stream_send, STREAM_ID)
@@ -233,8 +237,10 @@ class FencedWebSocket(WSStream):
     Whole text messages, which is nearly all there is, do not pass through wsproto (relay/plain_frames.py).
     """
 
-    def __init__(self, max_message_bytes: int, *stream: Any) -> None:
+    def __init__(self, max_message_bytes: int, write: Write, *stream: Any) -> None:
+        """`write` takes the bytes of whole messages; what passes through HTTP's layers does so by `stream`."""
         super().__init__(*stream)
+        self._write = write
         self.buffer = BoundedBuffer(max_message_bytes)
         self._answered = trio.Event()  # the app has accepted, refused or ended
         self._plain = PlainFrames(max_message_bytes)
@@ -264,7 +270,7 @@ class FencedWebSocket(WSStream):
         is_data = message is not None and message["type"] == "websocket.send"
         try:
             if is_data and self._is_open and (text := cast(dict[str, Any], message).get("text")) is not None:
-                await self.send(Data(stream_id=self.stream_id, data=text_frame(text)))
+                await self._write(text_frame(text))
                 return
             if not self.closed:
                 await super().app_send(self._with_close_code(message))

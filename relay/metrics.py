@@ -6,6 +6,7 @@ seconds, and whoever is asked adds those of the others, told apart by the label 
 
 from __future__ import annotations
 
+import collections
 import logging
 import os
 import time
@@ -67,8 +68,8 @@ class Metrics:
         """A batch was committed."""
         self._commit.labels(lane).observe(seconds)
         self._batch.labels(lane).observe(len(outcomes))
-        for outcome in outcomes:
-            self._posts.labels(lane, outcome.value if isinstance(outcome, Refusal) else "stored").inc()
+        for outcome, times in collections.Counter(outcomes).items():
+            self._posts.labels(lane, outcome.value if isinstance(outcome, Refusal) else "stored").inc(times)
 
     def batch_failed(self, lane: str) -> None:
         """A batch was not answered."""

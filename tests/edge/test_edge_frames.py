@@ -158,7 +158,7 @@ async def test_a_burst_of_frames_leaves_room_for_others(sent: bytes) -> None:
             others_turns += 1
 
     parts: tuple[Any, ...] = (None, Config(), None, App(), False, None, None, send, 1)
-    socket = FencedWebSocket(LIMIT, *parts)
+    socket = FencedWebSocket(LIMIT, send, *parts)
     headers = [(b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
     headers.append((b"sec-websocket-key", wire.KEY))
     await socket.handle(Request(1, headers, "1.1", "GET", b"/", {}))  # type: ignore[arg-type]
