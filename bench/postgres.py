@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Postgres:
     relay_dsn: str
     admin: Database
     version: str
+    address: str
+    """Where it listens on port 5432, for those who cannot use its socket."""
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -63,6 +66,15 @@ class Postgres:
         assert row is not None
         return Counters(row["wal_bytes"], row["fsyncs"], row["commits"])
 
+    async def let_in(self, role: str) -> None:
+        """Makes the role, if there is none, and lets it in over TCP. There is no password: the server lives for a run."""
+        if await self.admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+            return
+        rules = self.directory / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {role} 127.0.0.1/32 trust\n{rules.read_text()}")
+        await self.admin.execute(f"CREATE ROLE {role} LOGIN")
+        await self.admin.fetchval("SELECT pg_reload_conf()")
+
     @asynccontextmanager
     async def database(self, owner: str = "relay") -> AsyncIterator[str]:
         """The DSN of an empty database, dropped afterwards."""
@@ -77,9 +89,12 @@ class Postgres:
 @asynccontextmanager
 async def running_postgres(directory: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Postgres]:
     """Started in `directory`, with the settings that a relay without a database URL uses."""
+    # All of 127.0.0.0/8 is this machine: an address of this run's own, so that the port is free.
+    address = f"127.{os.getpid() >> 16 & 0x7F | 0x40}.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF or 1}"
+    settings = {"listen_addresses": address, **(settings or {})}
     one = DatabaseSettings(pool_size=1, command_timeout_s=LONG_S, application_name="bench")
     async with private_postgres(directory, settings=settings) as dsn:
         superuser = dsn.replace("://relay@", "://postgres@").replace("@/relay?", "@/postgres?")
         async with open_database(superuser, settings=one) as admin:
             version = str(await admin.fetchval("SELECT current_setting('server_version')"))
-            yield Postgres(directory, dsn, admin, version)
+            yield Postgres(directory, dsn, admin, version, address)
