@@ -26,7 +26,7 @@ from bench.results import load, merge
 from bench.systems import ROOT, System
 from bench.systems.catalogue import SYSTEMS
 
-TITLES = {"postgresql": "PostgreSQL", **{system.name: system.title for system in SYSTEMS}}
+TITLES = {"postgresql": "PostgreSQL", **{s.name: s.title if s.durable else f"{s.title} (not durable)" for s in SYSTEMS}}
 PAGE = ROOT / "docs" / "benchmarks.md"
 PUBLISHED = ROOT / "docs" / "benchmarks" / "results.json"
 

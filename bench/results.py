@@ -17,14 +17,15 @@ Results = dict[str, dict[str, Any]]
 
 
 def medians(rows: Iterable[Row]) -> dict[tuple[str, str], dict[str, float]]:
-    """(variant, system) -> the median of each number over the rounds, in the order in which they first appear."""
+    """(variant, system) -> the median of each number over the rounds. Variants as they first appear, and in each systems as they do."""
     gathered: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in rows:
         numbers = gathered.setdefault((row["variant"], row["system"]), {})
         for key, value in row.items():
             if key not in ("system", "variant", "round") and isinstance(value, int | float):
                 numbers.setdefault(key, []).append(value)
-    ordered = sorted(gathered, key=lambda key: list(dict.fromkeys(v for v, _ in gathered)).index(key[0]))
+    variants, systems = (list(dict.fromkeys(part)) for part in zip(*gathered, strict=True)) if gathered else ([], [])
+    ordered = sorted(gathered, key=lambda key: (variants.index(key[0]), systems.index(key[1])))
     return {key: {name: median(values) for name, values in gathered[key].items()} for key in ordered}
 
 

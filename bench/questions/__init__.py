@@ -117,6 +117,12 @@ class Question(ABC):
         """Rows of every round of every system."""
 
 
+def turns(systems: Sequence[System], round_: int) -> list[System]:
+    """Each round begins with another one, so that none always runs after the same."""
+    first = round_ % max(len(systems), 1)
+    return [*systems[first:], *systems[:first]]
+
+
 async def require_empty(system: System, within_s: float = EMPTY_WITHIN_S) -> None:
     """Waits until no message is left. Raises RunFailed when some stay: then the run was fast at something else."""
     left = -1

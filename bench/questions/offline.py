@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bench.generator import generating
-from bench.questions import Bench, Column, Question, Row, require_empty
+from bench.questions import Bench, Column, Question, Row, require_empty, turns
 from bench.systems import Person, System
 
 MAILBOXES = 50
@@ -68,7 +68,7 @@ class Offline(Question):
             people = {system.name: await system.people(MAILBOXES) for system in systems}
             for round_ in range(bench.rounds):
                 for outstanding, posts in MODES:
-                    for system in systems:
+                    for system in turns(systems, round_):
                         told = {
                             "outstanding": outstanding,
                             "posts": posts,

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.generator import measured
 from bench.postgres import Counters
-from bench.questions import Bench, Column, Question, Row, require_empty
+from bench.questions import Bench, Column, Question, Row, require_empty, turns
 from bench.systems import Person, System
 
 PAIRS = 50
@@ -80,7 +80,7 @@ class Online(Question):
             people = {system.name: await system.people(PAIRS) for system in systems}
             for round_ in range(bench.rounds):
                 for outstanding, posts in MODES:
-                    for system in systems:
+                    for system in turns(systems, round_):
                         told = {
                             "outstanding": outstanding,
                             "posts": posts,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from bench.generator import measured
-from bench.questions import Bench, Column, Question, Row, require_empty
+from bench.questions import Bench, Column, Question, Row, require_empty, turns
 from bench.questions.online import Meter
 from bench.systems import Person, System
 
@@ -45,7 +45,7 @@ class Signals(Question):
             people = {system.name: await system.people(PAIRS) for system in systems}
             for round_ in range(bench.rounds):
                 for outstanding, variant in LOADS:
-                    for system in systems:
+                    for system in turns(systems, round_):
                         told = {
                             "outstanding": outstanding,
                             "callers": CALLERS,

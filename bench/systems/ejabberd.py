@@ -61,6 +61,7 @@ class Ejabberd(System):
                     "ip": "127.0.0.1",
                     "module": "ejabberd_c2s",
                     "max_stanza_size": 262144,
+                    "backlog": 1024,
                     "shaper": "none",
                     "access": "all",
                 }
