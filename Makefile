@@ -159,6 +159,10 @@ models: $(PYTHON_READY) ## many random lives of a mailbox, of two nodes, of a se
 	@seed=$(if $(SEED),$(SEED),$$RANDOM); echo "SEED=$$seed"; \
 	    MODEL_EXAMPLES=$(EXAMPLES) MODEL_SEED=$$seed $(BIN)/pytest -q --timeout 3000 tests/models $(if $(ONLY),-k "$(ONLY)")
 
+.PHONY: crowd
+crowd: $(PYTHON_READY) ## how long honest members wait for each other beside 10,000 hostile connections (CROWD=10000; three minutes)
+	@$(BIN)/python -m tests.attacks.crowd --connections $(if $(CROWD),$(CROWD),10000)
+
 .PHONY: proof
 proof: setup ## record all that a relay receives, stores, logs and writes in a week of two people, and search it; then five betrayals
 	$(BIN)/python -m tests.proof

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.attacks.hostile import WORDS
 from tests.live.app import App, answers, call, new_body, post
 from tests.live.relay_process import RelayProcess, running_relay
 from tests.live.test_conversation import join
@@ -23,19 +24,17 @@ from tests.postgres.server import temporary_directory
 CROWD = int(os.environ.get("CROWD", "900"))
 """Hostile connections; CROWD=10000 is the long run (both sides need as many open files)."""
 
-SILENT = b""
-HALF_A_HEAD = b"GET /v1/relay HTTP/1.1\r\nHost: relay.test\r\nX-Slow: "
-UPGRADED = (
-    b"GET /v1/post HTTP/1.1\r\nHost: relay.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
+
+def allow_files(crowd: int) -> None:
+    """As many open files as both ends of a crowd need, as far as the machine lets us; processes that are started inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = 3 * crowd + 2000 if hard == resource.RLIM_INFINITY else min(hard, 3 * crowd + 2000)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
 
 
 @pytest.fixture(scope="module")
 def relay() -> Iterator[RelayProcess]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = 3 * CROWD + 2000 if hard == resource.RLIM_INFINITY else min(hard, 3 * CROWD + 2000)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))  # the relay inherits it
+    allow_files(CROWD)
     with (
         temporary_directory() as directory,
         running_relay(directory, posts_burst=100_000, session_posts_per_s=100_000, first_frame_within_s=5) as running,
@@ -75,7 +74,7 @@ async def test_a_crowd_of_unauthenticated_sockets_costs_little_and_is_sent_away(
     try:
         for n in range(CROWD):
             one = socket.create_connection(("127.0.0.1", relay.port), timeout=20)
-            one.sendall((SILENT, HALF_A_HEAD, UPGRADED)[n % 3])
+            one.sendall(WORDS[n % len(WORDS)])
             crowd.append(one)
         await exchange(bob, 20)
         grown = resident_kib(relay) - before

@@ -35,7 +35,7 @@ async def kill_worker(cluster: Cluster, dice: random.Random) -> str:
     node = dice.choice(cluster.nodes)
     cluster.kills["worker"] += send(workers_of(node)[1:], signal.SIGKILL) > 0  # its helper process does not count
     assert node.process is not None
-    await trio.to_thread.run_sync(node.process.wait, 15)
+    await trio.to_thread.run_sync(node.process.wait, 60)
     await cluster.revive()
     return "kill -9 of a worker"
 

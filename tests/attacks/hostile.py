@@ -1,0 +1,66 @@
+"""A crowd in a process of its own: holds so many connections that say nothing, half a request, or an upgrade and no frame; opens each again
+when it is sent away. `python -m tests.attacks.hostile PORT COUNT`; a line on standard output when all are open; ends with standard input."""
+
+# ruff: noqa: T201  # its parent reads it
+from __future__ import annotations
+
+import contextlib
+import resource
+import selectors
+import socket
+import sys
+import time
+
+SILENT = b""
+HALF_A_HEAD = b"GET /v1/relay HTTP/1.1\r\nHost: relay.test\r\nX-Slow: "
+UPGRADED = (
+    b"GET /v1/post HTTP/1.1\r\nHost: relay.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+WORDS = (SILENT, HALF_A_HEAD, UPGRADED)
+AT_ONCE = 200
+"""Connections opened between two looks at those that are there."""
+
+
+def main(port: int, count: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    crowd = selectors.DefaultSelector()
+    crowd.register(sys.stdin, selectors.EVENT_READ)
+    here = opened = 0
+    told = False
+    while True:
+        for _ in range(min(AT_ONCE, count - here)):
+            one = socket.socket()
+            one.settimeout(5)
+            try:
+                one.connect(("127.0.0.1", port))
+                one.sendall(WORDS[opened % len(WORDS)])
+            except OSError:
+                one.close()
+                break
+            one.setblocking(False)
+            crowd.register(one, selectors.EVENT_READ)
+            here, opened = here + 1, opened + 1
+        if here == count and not told:
+            told = True
+            print("all open", flush=True)
+        for key, _ in crowd.select(0.05):
+            if key.fileobj is sys.stdin:
+                print(opened, flush=True)
+                return
+            assert isinstance(key.fileobj, socket.socket)
+            with contextlib.suppress(BlockingIOError):
+                try:
+                    over = not key.fileobj.recv(65536)
+                except ConnectionError:
+                    over = True
+                if over:
+                    crowd.unregister(key.fileobj)
+                    key.fileobj.close()
+                    here -= 1
+        time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
