@@ -139,7 +139,11 @@ def limit_files(pids: list[int], soft: int) -> None:
 
 
 def open_files(pid: int) -> int:
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    """0 of a process that has just ended."""
+    try:
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 @contextmanager

@@ -118,9 +118,8 @@ async def cut_listeners(cluster: Cluster, dice: random.Random) -> str:
 async def run_out_of_files(cluster: Cluster, dice: random.Random) -> str:
     """No file can be opened any more, so no socket is accepted; what is open goes on."""
     pids = workers_of(dice.choice(cluster.nodes))
-    limits = {pid: open_files(pid) for pid in pids}
-    for pid, used in limits.items():
-        limit_files([pid], used)
+    for pid in pids:
+        limit_files([pid], open_files(pid))
     await trio.sleep(1 + dice.random() * 2)
     limit_files(pids, 1 << 20)
     return "out of file descriptors"
@@ -190,9 +189,10 @@ async def fail_over(cluster: Cluster, dice: random.Random) -> str:
     killed, promoted = (own_clock + at for at in await trio.to_thread.run_sync(cluster.pair.promote))
     cluster.failovers.append((killed, promoted))
     cluster.kills["primary"] += 1
-    for node in cluster.nodes:
-        while (await call(node.url, "GET", "/readyz")).status != 200:  # noqa: ASYNC110
-            await trio.sleep(0.05)
+    with trio.fail_after(60):
+        for node in cluster.nodes:
+            while (await call(node.url, "GET", "/readyz")).status != 200:  # noqa: ASYNC110
+                await trio.sleep(0.05)
     took = trio.current_time() - killed
     await trio.to_thread.run_sync(cluster.pair.revive_the_old_primary, 0.5 + dice.random())
     await trio.to_thread.run_sync(cluster.pair.make_whole)
