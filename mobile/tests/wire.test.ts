@@ -216,7 +216,24 @@ describe('links', () => {
     expect(parseInvite(`http://127.0.0.1:8000/join#c=${code}&t=${root}`).relayUrl).toBe('http://127.0.0.1:8000');
   });
 
+  test.each(['https://relay.example', 'https://relay.example:8443/path', 'http://127.0.0.1:8000', 'https://relay.example/join'])('what the page of %s opens the app with is the invite that it was opened by', (relay) => {
+    const fragment = `#c=${code}&t=${root}&v=${toBase64url(new Uint8Array(32).fill(1))}&s=${toBase64url(new Uint8Array(32).fill(2))}`;
+    const invite = parseInvite(`${relay}/join${fragment}`);
+    expect(invite.relayUrl).toBe(relay);
+    expect(parseInvite(`sottovoce://join${fragment}&r=${encodeURIComponent(relay)}`)).toEqual(invite);
+    expect(parseInvite(`sottovoce://join/${fragment}&r=${encodeURIComponent(relay)}`)).toEqual(invite);
+  });
+
   test.each([
+    `sottovoce://join#c=${code}&t=${root}`,
+    `sottovoce://join#c=${code}&t=${root}&r=`,
+    `sottovoce://join#c=${code}&t=${root}&r=http%3A%2F%2Frelay.example`,
+    `sottovoce://join#c=${code}&t=${root}&r=https%3A%2F%2Fa.example&r=https%3A%2F%2Fb.example`,
+    `sottovoce://join#c=${code}&t=${root}&r=https%3A%2F%2Frelay.example%2Fjoin%23c%3D${code}%26t%3D${root}%26z%3D`,
+    `sottovoce://join#c=${code}&t=${root}&r=https%3A%2F%2Fuser%40relay.example`,
+    `sottovoce://join#c=${code}&t=${root}&r=https%3A%2F%2Frelay.example%2F%20`,
+    `sottovoce://join#c=${code}&t=${root}&r=sottovoce%3A%2F%2Fjoin`,
+    `sottovoce://joint#c=${code}&t=${root}&r=https%3A%2F%2Frelay.example`,
     `https://relay.example/join#c=${code}`,
     `https://relay.example/join#c=short&t=${root}`,
     `https://relay.example/join?c=${code}&t=${root}`,

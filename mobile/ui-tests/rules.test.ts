@@ -54,7 +54,8 @@ test('links lead where they belong, and nowhere else', () => {
   expect(to('sottovoce:contact#a=1&i=2')).toBe('/add?link=sottovoce%3Acontact%23a%3D1%26i%3D2');
   expect(to('sottovoce://contact#a=1')).toBe('/add?link=sottovoce%3Acontact%23a%3D1');
   expect(to('https://relay.example.org/join#c=1&t=2')).toBe('/join?link=https%3A%2F%2Frelay.example.org%2Fjoin%23c%3D1%26t%3D2');
-  for (const link of ['sottovoce://settings/delete', '/settings/delete', 'http://relay.example.org/join#c=1', 'intent:x']) expect(to(link)).toBe('/');
+  expect(to('sottovoce://join#c=1&r=https%3A%2F%2Fa')).toBe('/join?link=sottovoce%3A%2F%2Fjoin%23c%3D1%26r%3Dhttps%253A%252F%252Fa');
+  for (const link of ['sottovoce://join', 'sottovoce://join#', 'sottovoce://joint#c=1', 'sottovoce://settings/delete', '/settings/delete', 'http://relay.example.org/join#c=1', 'intent:x']) expect(to(link)).toBe('/');
 });
 
 test('a notification says no more than was chosen, and of a stranger nothing', () => {

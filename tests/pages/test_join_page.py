@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from relay.pages import _WORDS, LANGUAGES, preferred
+from tests.commands.operator_shell import Shell, run_relay
 from tests.live.app import call
 from tests.live.relay_process import RelayProcess, running_relay
 from tests.postgres.server import temporary_directory
@@ -137,6 +138,38 @@ def test_a_browser_shows_the_invite_and_sends_it_to_nobody(relay: RelayProcess, 
     )
     # Another language takes the invite along, where no server sees it.
     assert [urlsplit(one).fragment for one in seen["links"]] == [fragment] * 4
+
+
+def read_by_the_app(*links: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        ["node", "--import", "tsx", str(HERE / "read_link.mjs")],
+        input=json.dumps(links),
+        cwd=HERE.parents[1] / "mobile",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    read: list[dict[str, Any]] = json.loads(done.stdout)
+    return read
+
+
+@needs_browser
+def test_the_app_reads_what_the_page_opens_it_with(relay: RelayProcess, link: str) -> None:
+    """Whatever kind of invite: the link of the button says the same as the one that was handed out."""
+    kinds = [
+        [],
+        ["--number", "+4915112345678"],
+        ["--uses", "20", "--expires", "30d"],
+    ]
+    shell = Shell(Path(relay.environ["SOTTOVOCE_VAR_DIRECTORY"]).parent, environ=relay.environ)
+    links = [json.loads(run_relay(shell, "invite", "--json", *kind).stdout)[0]["link"] for kind in kinds]
+    opens = [seen["open"] for seen in look(*({"url": one} for one in (link, *links)))]
+    for handed_out, opened in zip(read_by_the_app(link, *links), read_by_the_app(*opens), strict=True):
+        assert opened == {**handed_out, "route": "/join"}
+        assert opened["relayUrl"] == relay.url
+        assert opened["discovery"] is not None
 
 
 @needs_browser

@@ -37,12 +37,13 @@ function parseFragment(fragment: string): Map<string, string> {
 }
 
 /**
- * `<relay URL>/join#c=<code>&t=<trust root>&v=<VOPRF public key>&s=<app salt>`. The relay must be reached over https, but for this machine itself (localhost).
+ * `<relay URL>/join#c=<code>&t=<trust root>&v=<VOPRF public key>&s=<app salt>`, or what the page behind it opens the app with:
+ * `sottovoce://join#<the same>&r=<relay URL, percent-encoded>`. The relay must be reached over https, but for this machine itself (localhost).
  * @throws CannotDo `bad_link`
  */
 export function parseInvite(link: string): Invite {
   try {
-    const match = /^(https?):\/\/([^\s/?#@]+)((?:\/[^\s?#]*)?)\/join#(\S+)$/.exec(link.trim());
+    const match = /^(https?):\/\/([^\s/?#@]+)((?:\/[^\s?#]*)?)\/join#(\S+)$/.exec(asWebLink(link.trim()));
     if (!match) throw new Malformed('link', 'an invite');
     const [, scheme, host, path, fragment] = match as unknown as [string, string, string, string, string];
     const local = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(host);
@@ -57,6 +58,16 @@ export function parseInvite(link: string): Invite {
     if (error instanceof CannotDo) throw error;
     throw new CannotDo('bad_link', 'this is not an invite link, or part of it is missing: copy it whole, as the operator sent it (https://…/join#c=…&t=…)');
   }
+}
+
+/** The link that the page was opened by, from the one that the page makes (relay/pages/join.js); any other text is left as it is. */
+function asWebLink(link: string): string {
+  const fragment = /^sottovoce:\/\/join\/?#(\S+)$/.exec(link)?.[1];
+  if (fragment === undefined) return link;
+  const relay = parseFragment(fragment).get('r');
+  // Without another #: what stands behind it in `r` would be read as the invite.
+  if (relay === undefined || relay.includes('#')) throw new Malformed('r', 'the address of a relay');
+  return `${relay}/join#${fragment}`;
 }
 
 /** Both or neither, 32 bytes each. */

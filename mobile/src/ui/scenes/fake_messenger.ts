@@ -93,7 +93,7 @@ export class FakeMessenger implements Messenger {
 
   async inspectInvite(link: string): Promise<InviteView> {
     this.#begin('inspectInvite');
-    if (!/^https?:\/\/\S+\/join#\S+$/.test(link)) throw new FakeError('bad_link');
+    if (!/^(?:https?:\/\/\S+\/join|sottovoce:\/\/join)#\S+$/.test(link)) throw new FakeError('bad_link');
     return this.world.invite;
   }
 
