@@ -162,6 +162,13 @@ HELD: Final[Mapping[str, Table]] = {
             "compatible_from": Why("integer", "so that it may run on newer ones that it can work with"),
         },
     ),
+    "relay_migrations": Table(
+        "as long as the database",
+        {
+            "version": Why("integer", "which steps were taken here"),
+            "fingerprint": Why("text", "so that a step that was changed later is noticed"),
+        },
+    ),
 }
 
 OTHERS: Final = frozenset(
@@ -174,6 +181,7 @@ OTHERS: Final = frozenset(
         ("index", "recovery_tries_pkey"),
         ("index", "accounts_phone_token_key"),
         ("index", "invites_pkey"),
+        ("index", "relay_migrations_pkey"),
         ("index", "registrations_pkey"),
         ("index", "registrations_by_account"),
         ("index", "push_subscriptions_pkey"),

@@ -37,6 +37,7 @@ LEFT_OUT: Final = {
     "recovery_tries": "the same",
     "registrations": "they belong to invites",
     "relay_schema": "made with the schema",
+    "relay_migrations": "the same",
 }
 RESET: Final[Mapping[str, tuple[str, ...]]] = {"accounts": ("mailbox_was_full", "takes_full_at")}
 """Columns that say what happened last, which after a restore is something else: they take their default."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from relay.database import Database, Queries
+from relay.database import Database, Queries, Row
 from relay.errors import RelaysAreRunning, SchemaMismatch
 
 APPLY_TIMEOUT_S = 60  # includes waiting for another worker that is applying it
@@ -28,6 +29,11 @@ class Migration(NamedTuple):
     compatible_from: int
     before: str
     sql: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything in it that counts."""
+        return fingerprint(f"{self.compatible_from} {self.before}\n{self.sql}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,8 @@ class Standing:
         return bool(self.pending) and self.version is not None and self.pending[-1].compatible_from > self.version
 
 
-_RECORD = """
+# As the steps leave it; no part of schema.sql.
+RECORD = """
 CREATE TABLE relay_schema (
     version          integer NOT NULL,
     fingerprint      text NOT NULL,
@@ -67,6 +74,14 @@ COMMENT ON TABLE relay_schema IS 'Which schema this is; one row.';
 COMMENT ON COLUMN relay_schema.version IS 'version of schema.sql';
 COMMENT ON COLUMN relay_schema.fingerprint IS 'SHA-256 of schema.sql without comments and white space';
 COMMENT ON COLUMN relay_schema.compatible_from IS 'the oldest version whose relays can work with it';
+
+CREATE TABLE relay_migrations (
+    version      integer PRIMARY KEY,
+    fingerprint  text NOT NULL
+);
+COMMENT ON TABLE relay_migrations IS 'The steps that were taken here, from one version of the schema to the next.';
+COMMENT ON COLUMN relay_migrations.version IS 'version that the step leads to';
+COMMENT ON COLUMN relay_migrations.fingerprint IS 'SHA-256 of the step without comments and white space';
 """
 
 # Relays and commands that have this database open, but for whoever asks.
@@ -172,6 +187,8 @@ async def _look(tx: Queries, schema: Schema) -> Standing:
     if row is None:
         raise SchemaMismatch("without a record", _name(schema))
     version, found = row["version"], row["fingerprint"]
+    if await tx.fetchval("SELECT to_regclass('relay_migrations') IS NOT NULL"):
+        _no_step_was_changed(await tx.fetch("SELECT version, fingerprint FROM relay_migrations"), schema)
     if version > schema.version:
         if int(row["oldest"] or version) > schema.version:
             raise SchemaMismatch(
@@ -186,11 +203,22 @@ async def _look(tx: Queries, schema: Schema) -> Standing:
     return Standing(version, pending)
 
 
+def _no_step_was_changed(taken: Iterable[Row], schema: Schema) -> None:
+    ours = {step.version: step.fingerprint for step in schema.migrations}
+    for row in taken:
+        if ours.get(row["version"], row["fingerprint"]) != row["fingerprint"]:
+            raise SchemaMismatch(
+                f"that came by another step to {_name(row['fingerprint'], row['version'])}",
+                f"the one that it ships ({ours[row['version']][:12]})",
+                "install the relay again: a step that was published does not change",
+            )
+
+
 async def _bring(tx: Queries, schema: Schema, standing: Standing, timeout_s: float) -> None:
     record = (schema.version, fingerprint(schema.text), schema.compatible_from)
     if standing.version is None:
         await tx.execute(schema.text, timeout_s=timeout_s)
-        await tx.execute(_RECORD)
+        await tx.execute(RECORD)
         await tx.execute(
             "INSERT INTO relay_schema (version, fingerprint, compatible_from) VALUES ($1, $2, $3)", *record
         )
@@ -199,6 +227,9 @@ async def _bring(tx: Queries, schema: Schema, standing: Standing, timeout_s: flo
             await tx.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         for step in standing.pending:
             await tx.execute(step.sql, timeout_s=timeout_s)
+            await tx.execute(
+                "INSERT INTO relay_migrations (version, fingerprint) VALUES ($1, $2)", step.version, step.fingerprint
+            )
         await tx.execute("UPDATE relay_schema SET version = $1, fingerprint = $2, compatible_from = $3", *record)
 
 

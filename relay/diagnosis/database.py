@@ -11,7 +11,9 @@ from relay.database import Database
 from relay.diagnosis.finding import Finding, bad, good, warning
 from relay.embedded_postgres import EmbeddedPostgresError
 from relay.errors import DatabaseUnavailable, SchemaMismatch
+from relay.migrations import read_schema
 from relay.queries import operations as sql
+from relay.schema import look_at_schema
 from relay.services import open_configured_database
 
 OLDEST_VERSION: Final = 150000
@@ -37,11 +39,11 @@ _NAMES: Final = (*_DURABLE, *_SILENT, "max_connections")
 
 
 async def look_at_database(settings: Settings) -> AsyncIterator[Finding]:
-    """Opens it as the relay does, and so makes the schema in an empty one."""
+    """Opens it as the relay does, and so makes the schema in an empty one, and takes the steps from an older one that relays survive."""
     try:
         async with open_configured_database(settings) as database:
             yield good("database-answers", "the database answers")
-            yield good("database-schema", "the schema is this relay's")
+            yield await _schema(database)
             async for finding in _look_inside(database, settings):
                 yield finding
     except EmbeddedPostgresError as error:
@@ -54,6 +56,18 @@ async def look_at_database(settings: Settings) -> AsyncIterator[Finding]:
         )
     except SchemaMismatch as error:
         yield bad("database-schema", str(error), f"{error.next_step}; docs/operations.md, Upgrades")
+
+
+async def _schema(database: Database) -> Finding:
+    mine = read_schema()
+    found = (await look_at_schema(database, mine)).version
+    if found is not None and found > mine.version:
+        return warning(
+            "database-schema",
+            f"the schema has version {found}, this relay {mine.version}; it can go on for as long as an upgrade takes",
+            "upgrade this relay too; docs/operations.md, Upgrades",
+        )
+    return good("database-schema", f"the schema is this relay's, version {mine.version}")
 
 
 async def _look_inside(database: Database, settings: Settings) -> AsyncIterator[Finding]:

@@ -172,7 +172,7 @@ async def test_restoring_overwrites_nothing(
             assert dict(after.items()) == dict(before.items()) | reset
             assert await database.fetchval("SELECT count(*) FROM standing_prekeys") == 1
             for table in backup.LEFT_OUT:
-                if table != "relay_schema":
+                if table not in ("relay_schema", "relay_migrations"):
                     assert await database.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 

@@ -215,7 +215,11 @@ async def test_faults_of_a_database(setup: Setup, tmp_path: Path) -> None:
                 await database.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")
             assert await wrong_now() == {"database-durable"}
             async with open_database(dsn) as database:
-                await database.execute("ALTER ROLE CURRENT_USER RESET synchronous_commit; DROP TABLE relay_schema")
+                await database.execute("ALTER ROLE CURRENT_USER RESET synchronous_commit")
+                await database.execute("UPDATE relay_schema SET version = version + 1")
+            assert await wrong_now() == {"database-schema"}
+            async with open_database(dsn) as database:
+                await database.execute("DROP TABLE relay_schema")
             assert await wrong_now() == {"database-schema"}
 
 

@@ -7,18 +7,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from relay.database import Database, open_database
-from relay.migrations import read_schema
 from tests.commands.operator_shell import Shell
+from tests.postgres.frozen import NEWEST, database_of
 from tests.postgres.server import FreshDatabases
-from tests.postgres.test_migrations import frozen
-
-NEWEST = read_schema()
 
 
 @pytest.fixture
 async def database(shell: Shell, fresh_databases: FreshDatabases) -> AsyncIterator[Database]:  # type: ignore[misc]
     """Of the version before the newest, and the shell's."""
-    async with fresh_databases.make(frozen(NEWEST.version - 1)) as dsn, open_database(dsn) as opened:
+    async with database_of(NEWEST.version - 1, fresh_databases) as dsn, open_database(dsn) as opened:
         shell.settings["database_url"] = dsn
         yield opened
 
@@ -46,6 +43,7 @@ async def test_it_shows_then_does_then_has_nothing_to_do(shell: Shell, database:
 
 async def test_a_newer_database_says_whether_this_relay_can_go_on(shell: Shell, database: Database) -> None:
     newer = NEWEST.version + 1
+    await shell.relay("migrate")
     await database.execute("UPDATE relay_schema SET version = $1, compatible_from = $2", newer, NEWEST.version)
     assert "can work with it" in (await shell.relay("migrate")).out
     assert (await shell.relay("stats")).code == 0

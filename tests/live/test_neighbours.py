@@ -15,7 +15,7 @@ from relay.migrations import read_schema
 from tests.live.app import App, post
 from tests.live.relay_process import ROOT, running_relay
 from tests.live.test_survival import on_thread
-from tests.postgres.test_migrations import FROZEN
+from tests.postgres.frozen import PLACE
 
 
 def _checkout_before(directory: Path) -> Path:
@@ -24,7 +24,7 @@ def _checkout_before(directory: Path) -> Path:
     for package in ("relay", "nursery_tasks"):
         shutil.copytree(ROOT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "coturn.conf", directory)
-    shutil.copy(FROZEN / f"{before:04}.sql", directory / "schema.sql")
+    shutil.copy(PLACE / f"{before:04}.sql", directory / "schema.sql")
     (last,) = (directory / "relay" / "migrations").glob(f"{before + 1:04}_*.sql")
     last.unlink()
     return directory

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -15,26 +16,19 @@ from relay.audit import audit
 from relay.database import Database, DatabaseSettings, open_database
 from relay.database_errors import QueryRejected
 from relay.errors import RelayError, RelaysAreRunning, SchemaMismatch
-from relay.migrations import read_migrations, read_schema
+from relay.migrations import read_migrations
 from relay.postgres_binaries import find_binaries
 from relay.schema import Migration, Schema, apply_schema, fingerprint, look_at_schema, migrate
+from tests.postgres.frozen import FILES, NEWEST, PLACE, database_of, frozen, frozen_statements, statements_now
 from tests.postgres.server import FreshDatabases
 
-FROZEN = Path(__file__).parent / "schemas"
-"""schema.sql as it was in each version before the newest."""
-NEWEST = read_schema()
 EARLIER = range(1, NEWEST.version)
 
 
-def frozen(version: int) -> Schema:
-    """As a relay of that version had it."""
-    return Schema((FROZEN / f"{version:04}.sql").read_text(), version, NEWEST.migrations[: version - 1])
-
-
 def dump(dsn: str, place: Path) -> list[str]:
-    """What pg_dump says of the schema, but for the record of its version and what is never the same."""
+    """What pg_dump says of the schema, but for what is never the same."""
     pg_dump = find_binaries(place, None) / "pg_dump"
-    command = [pg_dump, "--schema-only", "--no-owner", "--exclude-table=relay_schema", dsn]
+    command = [pg_dump, "--schema-only", "--no-owner", dsn]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [line for line in said.splitlines() if line.strip() and not re.match(r"--|\\(un)?restrict", line)]
 
@@ -49,7 +43,7 @@ async def at(databases: FreshDatabases, schema: Schema) -> AsyncIterator[tuple[s
 
 
 def test_every_earlier_version_is_kept_and_every_step_knows_where_it_starts() -> None:
-    assert sorted(path.name for path in FROZEN.iterdir()) == [f"{version:04}.sql" for version in EARLIER]
+    assert {path.name for path in PLACE.iterdir()} == {f"{version:04}{what}" for version in EARLIER for what in FILES}
     assert [step.before for step in NEWEST.migrations] == [fingerprint(frozen(version).text) for version in EARLIER]
 
 
@@ -57,7 +51,11 @@ def test_every_earlier_version_is_kept_and_every_step_knows_where_it_starts() ->
 async def test_a_migrated_database_is_the_same_as_a_new_one(
     fresh_databases: FreshDatabases, tmp_path: Path, version: int
 ) -> None:
-    async with at(fresh_databases, NEWEST) as (new, _), at(fresh_databases, frozen(version)) as (old, database):
+    async with (
+        at(fresh_databases, NEWEST) as (new, _),
+        database_of(version, fresh_databases) as old,
+        open_database(old) as database,
+    ):
         before = dump(old, tmp_path)
         standing = await migrate(database, NEWEST)
         assert (standing.version, [step.version for step in standing.pending]) == (
@@ -76,7 +74,7 @@ async def test_a_migrated_database_is_the_same_as_a_new_one(
 
 @pytest.mark.parametrize("version", EARLIER)
 async def test_who_is_a_member_stays_one(fresh_databases: FreshDatabases, version: int) -> None:
-    async with at(fresh_databases, frozen(version)) as (_, database):
+    async with database_of(version, fresh_databases) as dsn, open_database(dsn) as database:
         await database.execute(
             "INSERT INTO accounts (account_id, token_hash, recovery_hash, identity_key, registration_id, contact_access_hash, registered_on) "
             "SELECT gen_random_uuid(), h, h, '\\x05' || h, 1, h, current_date FROM "
@@ -86,6 +84,59 @@ async def test_who_is_a_member_stays_one(fresh_databases: FreshDatabases, versio
         await apply_schema(database, NEWEST)
         assert len(rows) == 50
         assert await database.fetch("SELECT accounts::text FROM accounts ORDER BY 1") == rows
+
+
+def can_go_on() -> list[int]:
+    """The earlier versions whose relays are said to be able to work on the newest schema."""
+    return [version for version in EARLIER if version >= NEWEST.compatible_from]
+
+
+async def misfits(database: Database, statements: dict[str, str]) -> dict[str, str]:
+    """Statements that this database does not understand, and why. Those that no PREPARE takes, or that have names to fill in, are left out."""
+    found = {}
+    for name, statement in statements.items():
+        if re.match(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b", statement) and not re.search(r"\{\w+\}", statement):
+            try:
+                async with database.transaction() as tx:
+                    await tx.execute(f"PREPARE tried AS {statement}")
+                    await tx.execute("DEALLOCATE tried")
+            except QueryRejected as error:
+                found[name] = str(error)
+    return found
+
+
+@pytest.mark.parametrize("version", can_go_on())
+async def test_relays_that_are_said_to_can_go_on_with_every_statement(database: Database, version: int) -> None:
+    """As they send them, on the newest schema."""
+    statements = frozen_statements(version)
+    assert len(statements) > 50
+    assert await misfits(database, statements) == {}
+
+
+async def test_a_statement_that_does_not_fit_is_found(database: Database) -> None:
+    assert await misfits(database, statements_now()) == {}
+    await database.execute("ALTER TABLE accounts RENAME COLUMN session_epoch TO epoch")
+    found = await misfits(database, statements_now())
+    assert "session_epoch" in found["mailbox.EPOCHS"]
+    assert "mailbox.NOTIFY" not in found
+
+
+async def test_the_updates_of_sessions_touch_no_index(database: Database) -> None:
+    """What the room in the pages of accounts is for: of 500 members 50 connect."""
+    await database.execute(
+        "INSERT INTO accounts (account_id, token_hash, recovery_hash, identity_key, registration_id, contact_access_hash, registered_on) "
+        "SELECT gen_random_uuid(), h, h, '\\x05' || h, n, h, current_date FROM "
+        "(SELECT n, sha256(n::text::bytea) AS h FROM generate_series(1, 500) n) s"
+    )
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE accounts SET session_epoch = session_epoch + 1 WHERE registration_id % 10 = 0")
+        row = await tx.fetchrow(
+            "SELECT pg_stat_get_xact_tuples_updated(c), pg_stat_get_xact_tuples_hot_updated(c) "
+            "FROM (SELECT 'accounts'::regclass::oid AS c) s"
+        )
+    assert row is not None
+    assert row[0] == 50
+    assert row[1] > 40
 
 
 # -- how steps are taken ----------------------------------------------------------------------------------------------
@@ -158,6 +209,38 @@ async def test_a_step_that_fails_leaves_everything_as_it_was(fresh_databases: Fr
         assert await columns(database) == ["thing_id", "note"]
         assert (await apply_schema(database, ONE)).version == 1
         assert (await apply_schema(database, TWO)).pending == (ADDS,)
+
+
+async def test_a_step_that_is_interrupted_leaves_everything_as_it_was(fresh_databases: FreshDatabases) -> None:
+    """The relay is gone before the commit."""
+    long = ADDS._replace(sql=ADDS.sql + "SELECT pg_sleep(60);")
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    async with at(fresh_databases, ONE) as (dsn, database):
+
+        async def relay() -> None:
+            async with open_database(dsn) as its_own:
+                await apply_schema(its_own, Schema(TWO.text, 2, (long,)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(relay)
+            with trio.fail_after(60):
+                while not await database.fetchval(asleep):  # noqa: ASYNC110 - PostgreSQL tells nobody
+                    await trio.sleep(0.05)
+            nursery.cancel_scope.cancel()
+        assert await columns(database) == ["thing_id", "note"]
+        assert (await apply_schema(database, TWO)).pending == (ADDS,)  # the lock is free again
+
+
+@pytest.mark.parametrize("changed", [{"sql": ADDS.sql + "SELECT 1;"}, {"compatible_from": 2}])
+async def test_a_step_that_was_changed_after_it_was_taken_is_noticed(
+    fresh_databases: FreshDatabases, changed: dict[str, Any]
+) -> None:
+    async with at(fresh_databases, ONE) as (_, database):
+        await apply_schema(database, TWO)
+        with pytest.raises(SchemaMismatch, match="came by another step to version 2"):
+            await apply_schema(database, Schema(TWO.text, 2, (ADDS._replace(**changed),)))
+        reworded = ADDS._replace(sql=f"-- in other words\n{ADDS.sql}", what="in other words")
+        assert (await apply_schema(database, Schema(TWO.text, 2, (reworded,)))).version == 2
 
 
 async def test_there_is_no_way_on_from_a_schema_that_was_changed_by_hand(fresh_databases: FreshDatabases) -> None:
