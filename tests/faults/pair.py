@@ -22,7 +22,6 @@ from tests.postgres.processes import alive, family
 
 PATIENCE_S = 60.0
 SETTINGS = (
-    "listen_addresses=",
     "unix_socket_permissions=0700",
     "wal_level=replica",
     "wal_receiver_status_interval=1s",
@@ -39,6 +38,8 @@ class Server:
     place: Path
     binaries: Path
     process: subprocess.Popen[bytes] | None = None
+    address: str = ""
+    """Where it listens besides its socket."""
 
     @property
     def data(self) -> Path:
@@ -63,7 +64,7 @@ class Server:
         ).strip()
 
     def start(self) -> None:
-        options = [word for setting in SETTINGS for word in ("-c", setting)]
+        options = [word for setting in (*SETTINGS, f"listen_addresses={self.address}") for word in ("-c", setting)]
         with (self.place / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(self.binaries / "postgres"), "-D", str(self.data), "-k", str(self.socket), *options],
