@@ -32,6 +32,7 @@ class DirectWebsocketConnection(TrioASGIWebsocketConnection):
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         self.receive_channel = _Inbound(receive)  # type: ignore[assignment]  # of it, Quart calls receive() only
+        del self.send_channel  # a queue that nobody would read
         await receive()  # websocket.connect
         websocket = self._create_websocket_from_scope(send)
         await ASGIWebsocketConnection.handle_websocket(self, websocket, send)

@@ -15,7 +15,7 @@ from typing import Any, cast
 import h11
 import trio
 from hypercorn.events import Closed, Event, RawData
-from hypercorn.protocol.events import Data, Request, StreamClosed
+from hypercorn.protocol.events import Data, Request, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import HTTPStream
@@ -144,6 +144,12 @@ class FencedProtocol(H11Protocol):
             await self._send_h11_event(h11.Response(status_code=refusal.status, headers=headers))
             await self._send_h11_event(h11.EndOfMessage())
             await self.send(Closed())
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        await super().stream_send(event)
+        if isinstance(event, Response) and event.status_code == 101:
+            # There is no more HTTP on this connection, and what it was asked for need not stay in memory for as long as it lives.
+            del cast(H11WSConnection, self.connection).h11_connection
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Called for each head, before its stream is made; Hypercorn's own changes to HTTP/2 here."""
@@ -279,8 +285,9 @@ class FencedWebSocket(WSStream):
             if is_data:
                 raise
         finally:
-            if message is None or self.state is not ASGIWebsocketState.HANDSHAKE:
+            if not self._answered.is_set() and (message is None or self.state is not ASGIWebsocketState.HANDSHAKE):
                 self._answered.set()
+                self.scope["headers"] = []  # read by now; the app's framework has its own copy
         await trio.lowlevel.checkpoint()
         if is_data:
             raise PeerGone

@@ -92,6 +92,7 @@ async def _accept(shared: SessionServices) -> QuartPeer | None:
     """Accepts the handshake; None if there is no room, which has been said."""
     socket = cast(Websocket, websocket._get_current_object())  # type: ignore[attr-defined]  # no proxy on the hot path
     await socket.accept()
+    socket.headers.clear()  # the bearer token among them: it has been checked, and a session may last for weeks
     if shared.switchboard.sessions < shared.most_sessions:
         return QuartPeer(socket)
     await socket.close(Ending.TOO_MANY.close_code or 0, Ending.TOO_MANY.reason)
