@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from typing import NoReturn
 
 from quart_trio import QuartTrio
@@ -18,6 +17,7 @@ from relay.edge import EdgeSettings, install
 from relay.embedded_postgres import EmbeddedPostgresError
 from relay.errors import DatabaseUnavailable, SchemaMismatch
 from relay.frames import MAX_INBOUND_BYTES
+from relay.log_lines import configure_logging
 from relay.routes.http import prepare_app
 from relay.routes.join import join_routes
 from relay.routes.metrics import metrics_routes
@@ -82,21 +82,11 @@ def _refuse_to_start(error: Exception) -> NoReturn:
     os._exit(os.EX_CONFIG)
 
 
-def _configure_logging() -> None:
-    """Types and counts, to stderr. Hypercorn's own lines come through its logger, which the edge has made quiet."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger("relay")
-    if not root.handlers:
-        root.addHandler(handler)
-        root.setLevel(logging.INFO)
-        root.propagate = False
-
-
 def _app_from_environment() -> RelayApp:
-    _configure_logging()
     try:
-        return create_app(load_settings())
+        settings = load_settings()
+        configure_logging(settings.log_format)
+        return create_app(settings)
     except ConfigError as error:
         raise SystemExit(f"relay: {error}") from None
 

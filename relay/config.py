@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from relay.log_lines import LogFormat
+
 PREFIX = "SOTTOVOCE_"
 _TURN_URI = re.compile(r"turns?:(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?")
 _HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
@@ -42,6 +44,8 @@ class Settings(BaseModel):
 
     apk_file: Path | None = None
     """The Android app, offered by the page behind invites."""
+    log_format: LogFormat = "text"
+    """Of the lines on standard error: text for people, or json, one object a line."""
 
     # -- sessions --
     ping_every_s: _Seconds = 25.0

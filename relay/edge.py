@@ -44,6 +44,7 @@ from hypercorn.utils import parse_socket_addr
 
 from relay.edge_protocol import FencedProtocol
 from relay.errors import PeerGone, SlowReader
+from relay.log_lines import write_alike
 
 log = logging.getLogger("relay.edge")
 
@@ -170,6 +171,8 @@ class QuietLogger(Logger):
     def __init__(self, config: Config) -> None:
         asked, config.accesslog = config.accesslog, None
         super().__init__(config)
+        if self.error_logger is not None:
+            write_alike(self.error_logger)
         if asked is not None:
             log.warning("the access log stays off: it would hold the addresses of members")
 

@@ -60,7 +60,12 @@ RULES: tuple[Only | Reserved, ...] = (
     # One door to PostgreSQL.
     Reserved(DRIVER, ("relay/database.py", "bench/peers/*")),
     # One fence around the web server, which knows nothing of what it fences in.
-    Only("relay/edge*.py", ("relay.errors", "relay.edge", "relay.edge_protocol", "relay.plain_frames"), among=OURS),
+    Only(
+        "relay/edge*.py",
+        ("relay.errors", "relay.log_lines", "relay.edge", "relay.edge_protocol", "relay.plain_frames"),
+        among=OURS,
+    ),
+    Only("relay/log_lines.py", ()),
     Only("relay/plain_frames.py", ()),
     Reserved(
         ("hypercorn", "wsproto", "h11"),
