@@ -201,6 +201,14 @@ def test_faults_of_the_machine(setup: Setup, tmp_path: Path) -> None:
     assert wrong(shell) == {"settings"}
 
 
+# A clock of PostgreSQL's that is wrong, for the relay's role: its own function is found before the built-in one.
+AN_HOUR_AHEAD = """
+CREATE SCHEMA ahead;
+CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp() + interval '1 hour' $$;
+ALTER ROLE CURRENT_USER SET search_path = ahead, pg_catalog, public;
+"""
+
+
 async def test_faults_of_a_database(setup: Setup, tmp_path: Path) -> None:
     shell = copy_of(setup, tmp_path)
 
@@ -216,6 +224,10 @@ async def test_faults_of_a_database(setup: Setup, tmp_path: Path) -> None:
             assert await wrong_now() == {"database-durable"}
             async with open_database(dsn) as database:
                 await database.execute("ALTER ROLE CURRENT_USER RESET synchronous_commit")
+                await database.execute(AN_HOUR_AHEAD)
+            assert await wrong_now() == {"clock-database"}
+            async with open_database(dsn) as database:
+                await database.execute("ALTER ROLE CURRENT_USER RESET search_path; DROP SCHEMA ahead CASCADE")
                 await database.execute("UPDATE relay_schema SET version = version + 1")
             assert await wrong_now() == {"database-schema"}
             async with open_database(dsn) as database:
