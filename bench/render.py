@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.generator import BUSY
 from bench.questions import Question
 from bench.results import OURS, Results, medians, ratios
 
@@ -36,7 +37,7 @@ def table(question: type[Question], result: Mapping[str, Any], titles: Mapping[s
 
 def section(question: type[Question], result: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """The table with what must be known to read it."""
-    machine = result["machine"]
+    machine, rows = result["machine"], result["rows"]
     parts = [f"### {question.title}", table(question, result, titles)]
     parts.append(f"![{question.unit}](benchmarks/{question.name}.svg)")
     notes = [
@@ -44,6 +45,10 @@ def section(question: type[Question], result: Mapping[str, Any], titles: Mapping
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
         f"Python {machine['python']}, PostgreSQL {machine['postgresql']}."
     ]
+    if (busiest := max((row.get("generator_cpu", 0) for row in rows), default=0)) > BUSY:
+        notes.append(
+            f"The load generator used {busiest:.0%} of its core in one run: the fastest systems may be faster than this."
+        )
     notes += [f"{titles.get(name, name)} is left out: {why}." for name, why in result["left_out"].items()]
     notes += [
         f"{titles.get(one['system'], one['system'])}, {one['variant'] or question.name}, round {one['round'] + 1} does not count: {one['why']}"

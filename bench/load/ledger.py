@@ -35,6 +35,7 @@ class Ledger:
     def __init__(self) -> None:
         self.under_way: dict[str, Message] = {}
         self.completed = 0
+        self.handed_in = 0
         self.posted = 0
         self.delivered = 0
         self.doubled = 0
@@ -47,6 +48,7 @@ class Ledger:
 
     def sent(self, ids: Ids, done: Callable[[], None]) -> None:
         now, group = perf_counter(), Group(len(ids), done)
+        self.handed_in += len(ids)
         for id_ in ids:
             self.under_way[id_] = Message(now, group)
 

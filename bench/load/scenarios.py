@@ -17,6 +17,7 @@ Ask = Callable[[], Awaitable[str]]
 """Waits for the next line from whoever started us."""
 
 SETTLE_S = 60.0
+WAVES, LONGER = 5, 4
 AT_ONCE = 64
 """Connections that are being opened at the same time."""
 
@@ -30,6 +31,14 @@ async def together(calls: Sequence[Callable[[], Awaitable[None]]], at_once: int 
             await call()
 
     await asyncio.gather(*(one(call) for call in calls))
+
+
+async def until(enough: Callable[[], bool], seconds: float) -> None:
+    """For so long, and then until it is enough, but not longer than LONGER times that."""
+    end = time.perf_counter() + LONGER * seconds
+    await asyncio.sleep(seconds)
+    while not enough() and time.perf_counter() < end:  # noqa: ASYNC110 (an Event would be looked at once a message)
+        await asyncio.sleep(0.02)
 
 
 class Pump:
@@ -84,6 +93,8 @@ class Ends:
 async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
     """Pairs that are all connected. Warms up for `warm_s`, counts for `measure_s`, then waits until all is delivered.
 
+    Both last longer, up to LONGER times, where messages come in waves so slow that a window would hold less than WAVES of them.
+
     With `messages` in the job each sender sends exactly so many instead, and all of it counts.
     """
     ledger = Ledger()
@@ -98,12 +109,13 @@ async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
     if per_sender is None:
         for pump in pumps:
             pump.start()
-        await asyncio.sleep(job["warm_s"])
+        wave = len(pumps) * job["outstanding"] * job["posts"]
+        await until(lambda: ledger.completed >= wave, job["warm_s"])
     ledger.latencies, ledger.answer_times = [], []
     say({"event": "begin"})
     began, before, cpu = time.perf_counter(), ledger.completed, time.process_time()
     if per_sender is None:
-        await asyncio.sleep(job["measure_s"])
+        await until(lambda: ledger.completed - before >= WAVES * wave, job["measure_s"])
     else:
         for pump in pumps:
             pump.start()
@@ -130,10 +142,11 @@ async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
 
 
 async def offline(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
-    """`messages` from each sender while no recipient is there; then all recipients come, and are served until nothing is under way."""
+    """`messages` from each sender, or as many as are taken in `store_s`, while no recipient is there; then all recipients come,
+    and are served until nothing is under way."""
     ledger = Ledger()
     ends = Ends(job, ledger)
-    total = job["messages"] * len(job["people"])
+    wanted = job["messages"] * len(job["people"])
     await ends.open_senders()
     pumps = [
         Pump(sender, ledger, posts=job["posts"], outstanding=job["outstanding"], limit=job["messages"])
@@ -144,9 +157,13 @@ async def offline(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
     for pump in pumps:
         pump.start()
     async with asyncio.timeout(job["within_s"]):
-        while ledger.posted < total:  # noqa: ASYNC110 (an Event would be looked at once a message)
+        while ledger.posted < wanted and time.perf_counter() - began < job["store_s"]:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
-    stored = time.perf_counter() - began
+        for pump in pumps:
+            pump.stopped = True
+        while ledger.posted < ledger.handed_in:  # noqa: ASYNC110 (an Event would be looked at once a message)
+            await asyncio.sleep(0.002)
+    stored, total = time.perf_counter() - began, ledger.posted
     await together([sender.close for sender in ends.senders])
     say({"event": "stored"})
     await ask()

@@ -64,7 +64,7 @@ class Floor(Question):
         if binary is None:
             bench.left_out["postgresql"] = "pgbench is not among PostgreSQL's binaries"
             return rows
-        seconds = 1 if bench.quick else 3
+        seconds = 1 if bench.quick else 2
         async with bench.postgres.database() as dsn, open_database(dsn) as database:
             await database.execute((ROOT / "schema.sql").read_text(), timeout_s=60)
             await database.execute(ANY_WEEK)

@@ -13,6 +13,8 @@ from bench.systems import Person, System
 MAILBOXES = 50
 MESSAGES = 20_000
 MODES = ((4, 1), (1, 16))
+STORE_S = 6.0
+"""Slow systems get fewer messages, so that a round does not last for minutes."""
 
 
 async def burst(system: System, people: list[Person], **job: Any) -> Row:
@@ -49,13 +51,14 @@ async def burst(system: System, people: list[Person], **job: Any) -> Row:
 
 class Offline(Question):
     name = "offline"
-    title = f"Offline: {MESSAGES:,} messages into {MAILBOXES} mailboxes, then all recipients come back"
+    title = f"Offline: {MESSAGES:,} messages, or what is stored in {STORE_S:.0f} s, into {MAILBOXES} mailboxes; then all recipients come"
     ratio = "store_rate"
     also = ("drain_rate",)
     unit = "messages stored a second"
     columns = (
         Column("store_rate", "stored/s"),
         Column("drain_rate", "drained/s"),
+        Column("messages", "messages"),
         Column("server_cpu", "server CPU s/1000", 3),
         Column("postgres_cpu", "PostgreSQL CPU s/1000", 3),
         Column("generator_cpu", "generator CPU", 2),
@@ -69,11 +72,14 @@ class Offline(Question):
             for round_ in range(bench.rounds):
                 for outstanding, posts in MODES:
                     for system in turns(systems, round_):
+                        if posts > 1 and system.dialect != "sottovoce":
+                            continue  # it has no frames, and many posts in one write are in question 1
                         told = {
                             "outstanding": outstanding,
                             "posts": posts,
                             "messages": each,
-                            "within_s": 120,
+                            "store_s": STORE_S / 4 if bench.quick else STORE_S,
+                            "within_s": 60,
                             "core": bench.generator_core,
                         }
                         run = partial(burst, system, people[system.name], **told)

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.generator import measured
 from bench.postgres import Counters
-from bench.questions import Bench, Column, Question, Row, require_empty, turns
+from bench.questions import Bench, Column, Question, Row, RunFailed, require_empty, turns
 from bench.systems import Person, System
 
 PAIRS = 50
@@ -51,6 +51,8 @@ async def exchange(system: System, people: list[Person], **job: Any) -> Row:
     told = {"scenario": "online", "dialect": system.dialect, "target": system.target, "people": people, **job}
     before = await system.place.postgres.counters()
     result = await measured(told, meter.read, meter.read)
+    if not result["messages"]:
+        raise RunFailed("nothing was done while it was measured")
     await require_empty(system)
     # Over the whole run, warming up and emptying included, since backends report them late.
     counted, many = (await system.place.postgres.counters()).since(before), max(result["all_messages"], 1)

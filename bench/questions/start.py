@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 
 async def start(directory: Path) -> Row:
-    """Seconds from `exec` to the first 200 of /readyz, and memory five seconds later."""
+    """Seconds from `exec` to the first 200 of /readyz, and memory two seconds later."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, number = listener.getsockname()[1], listener.fileno()
         env = environment(var_directory=directory / "var", public_url=f"http://127.0.0.1:{port}")
@@ -26,7 +26,7 @@ async def start(directory: Path) -> Row:
         async with process(command, core=None, log=directory / "log", env=env, pass_fds=[number]) as relay:
             await until_it_is_ready("127.0.0.1", port, relay)
             seconds = time.perf_counter() - began
-            await trio.sleep(5)
+            await trio.sleep(2)
             postmaster = int((directory / "var" / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
             postgres = set(tree([postmaster]))
             ours = [pid for pid in tree([relay.pid]) if pid not in postgres]

@@ -45,7 +45,7 @@ async def test_every_message_is_posted_delivered_and_gone(place: Path) -> None:
         assert {"rate", "p50_ms", "p99_ms", "postgres_cpu", "fsyncs", "generator_cpu"} <= numbers.keys()
         json.dumps(numbers)
 
-        away = await burst(ours, people, outstanding=2, posts=4, messages=EACH, within_s=60, core=None)
+        away = await burst(ours, people, outstanding=2, posts=4, messages=EACH, store_s=60, within_s=60, core=None)
         assert (away["messages"], away["doubled"]) == (PAIRS * EACH, 0)
         assert {"store_rate", "drain_rate", "server_cpu", "postgres_cpu"} <= away.keys()
 
