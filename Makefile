@@ -18,7 +18,7 @@ SEED ?=
 ONLY ?=
 QUESTION ?=
 SYSTEMS ?=
-ROUNDS ?= 5
+REPEAT ?= 5
 PUBLISH ?=
 
 BIN := .venv/bin
@@ -185,8 +185,8 @@ setup-bench: $(BENCH_READY) ## install the peers of `make bench`: Python package
 BENCH := .make/bench/bin/python -m bench $(if $(QUESTION),--question $(QUESTION)) $(if $(SYSTEMS),--systems $(SYSTEMS))
 
 .PHONY: bench
-bench: setup-bench ## how fast and how costly the relay is, against its peers (half an hour; QUESTION=online,… SYSTEMS=ours,… ROUNDS=5 PUBLISH=1)
-	@exec $(BENCH) --rounds $(ROUNDS) --json .make/bench/results.json $(if $(PUBLISH),--publish)
+bench: setup-bench ## how fast and how costly the relay is, against its peers (half an hour; QUESTION=online,… SYSTEMS=ours,… REPEAT=5 PUBLISH=1)
+	@exec $(BENCH) --rounds $(REPEAT) --json .make/bench/results.json $(if $(PUBLISH),--publish)
 
 .PHONY: bench-quick
 bench-quick: setup-bench ## the same in under five minutes: one short round
