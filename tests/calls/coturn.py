@@ -27,27 +27,30 @@ MISSING = "coturn is not installed; `make setup-calls` installs it, or: apt-get 
 class Coturn:
     port: int
     process: subprocess.Popen[bytes]
+    host: str = HOST
 
     def url(self, transport: str = "udp") -> str:
-        return f"turn:{HOST}:{self.port}?transport={transport}"
+        return f"turn:{self.host}:{self.port}?transport={transport}"
 
 
-def free_port() -> int:
-    """For UDP and TCP, on HOST."""
+def free_port(host: str = HOST) -> int:
+    """For UDP and TCP."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((HOST, 0))
+            tcp.bind((host, 0))
             port: int = tcp.getsockname()[1]
             try:
-                udp.bind((HOST, port))
+                udp.bind((host, port))
             except OSError:
                 continue
             return port
 
 
-def configuration(port: int, without: Sequence[str] = (), extra: Sequence[str] = ()) -> str:
-    """coturn.conf for loopback; lines that begin with one of `without` are left out."""
-    text = filled(template(), secret=SECRET, public=IPv4Address(HOST))
+def configuration(
+    port: int, without: Sequence[str] = (), extra: Sequence[str] = (), host: str = HOST, secret: str = SECRET
+) -> str:
+    """coturn.conf for loopback, or whatever `host` is on; lines that begin with one of `without` are left out."""
+    text = filled(template(), secret=secret, public=IPv4Address(host))
     lines = (
         [line for line in text.splitlines() if not line.startswith(tuple(without))] if without else text.splitlines()
     )
@@ -59,20 +62,22 @@ def configuration(port: int, without: Sequence[str] = (), extra: Sequence[str] =
 
 
 @asynccontextmanager
-async def coturn(without: Sequence[str] = (), extra: Sequence[str] = ()) -> AsyncIterator[Coturn]:
+async def coturn(
+    without: Sequence[str] = (), extra: Sequence[str] = (), host: str = HOST, secret: str = SECRET
+) -> AsyncIterator[Coturn]:
     """A running server; it is gone at the end."""
     program = shutil.which("turnserver")
     assert program, MISSING
-    port = free_port()
+    port = free_port(host)
     with temporary_directory() as directory:
         conf = directory / "turnserver.conf"
-        conf.write_text(configuration(port, without, extra))
+        conf.write_text(configuration(port, without, extra, host, secret))
         conf.chmod(0o600)
         command = [program, "-c", str(conf), f"--pidfile={directory}/pid", f"--userdb={directory}/turndb"]
         process = _start(command, directory)
         try:
-            await _until_up(port, process)
-            yield Coturn(port, process)
+            await _until_up(host, port, process)
+            yield Coturn(port, process, host)
         finally:
             process.kill()
             process.wait()
@@ -82,11 +87,11 @@ def _start(command: list[str], directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-async def _until_up(port: int, process: subprocess.Popen[bytes]) -> None:
+async def _until_up(host: str, port: int, process: subprocess.Popen[bytes]) -> None:
     """Until both transports ask for credentials: coturn opens them one after the other."""
     with trio.fail_after(30):
         for transport in ("tcp", "udp"):
-            while not await _answers(TurnServer(HOST, port, transport, secure=False)):
+            while not await _answers(TurnServer(host, port, transport, secure=False)):
                 assert process.poll() is None, "coturn ended at once: coturn.conf is not accepted"
                 await trio.sleep(0.05)
 

@@ -19,9 +19,12 @@ import trustme
 
 from relay.database import open_database
 from relay.embedded_postgres import private_postgres
+from relay.secret_files import load_turn_secret
+from tests.calls.coturn import coturn
 from tests.commands import way_in
 from tests.commands.operator_shell import RELAY, Shell, run_relay
 from tests.commands.way_in import Fault, Proxy
+from tests.faults.network import namespace, permitted
 from tests.live.relay_process import RelayProcess, running_relay
 from tests.postgres.server import temporary_directory
 
@@ -249,3 +252,28 @@ def test_calls_that_would_not_work_are_found(setup: Setup, tmp_path: Path) -> No
     shell = copy_of(setup, tmp_path)
     shell.settings["turn_urls"] = "turn:127.0.0.1:1?transport=tcp"
     assert wrong(shell) == AWAY | {"calls"}
+
+
+@pytest.mark.skipif(not permitted(), reason="needs root, and a machine that lets it make network namespaces")
+async def test_calls_are_tried_from_another_network(setup: Setup, tmp_path: Path) -> None:
+    """Two phones reach the TURN server over a network, not over loopback: the doctor stands at the far end of a cable."""
+    shell = copy_of(setup, tmp_path)
+    with namespace() as away:
+        async with coturn(host=away.here, secret=load_turn_secret(shell.secrets)) as server:
+            shell.settings["turn_urls"] = f"{server.url('udp')},{server.url('tcp')}"
+
+            async def calls() -> dict[str, str]:
+                found = await trio.to_thread.run_sync(away.call, lambda: findings(shell))
+                assert (
+                    found["url-answers"]["level"] == "bad"
+                )  # it is another network: the relay's loopback is not there
+                return found["calls"]
+
+            well = await calls()
+            assert well["level"] == "good", well
+            away.cut()
+            cut = await calls()
+            assert (cut["level"], server.url() in cut["says"]) == ("bad", True)
+            away.heal()
+        gone = await calls()
+        assert "does coturn run there" in gone["says"]
