@@ -10,7 +10,7 @@ from typing import Any
 from bench.questions import Question
 from bench.results import OURS
 
-WIDTH, BAR, GAP, LEFT, RIGHT = 760, 18, 14, 250, 90
+WIDTH, BAR, GAP, LEFT, RIGHT = 800, 18, 14, 310, 90
 OUR_COLOUR, THEIR_COLOUR, INK, PALE = "#0b6e4f", "#9aa5b1", "#1f2933", "#52606d"
 
 
@@ -22,7 +22,7 @@ def plot(question: type[Question], result: Mapping[str, Any], titles: Mapping[st
             groups.setdefault(row["variant"], {}).setdefault(row["system"], []).append(row[question.ratio])
     most = max((max(values) for group in groups.values() for values in group.values()), default=1) or 1
     scale = (WIDTH - LEFT - RIGHT) / most
-    y, drawn = 44, []
+    y, drawn = 54, []
     for variant, group in groups.items():
         drawn.append(f'<text x="8" y="{y + 13}" fill="{INK}" font-weight="600">{escape(variant)}</text>')
         y += BAR + 2

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from bench.load.dialect import Recipient, Sender, new_id
 from bench.load.ledger import Ledger, percentile
+from bench.load.websocket import Broken
 
 Job = dict[str, Any]
 Say = Callable[[dict[str, Any]], None]
@@ -18,7 +20,7 @@ Ask = Callable[[], Awaitable[str]]
 
 SETTLE_S = 60.0
 WAVES, LONGER = 5, 4
-AT_ONCE = 64
+AT_ONCE, IDLE_AT_ONCE, TRIES = 64, 16, 10
 """Connections that are being opened at the same time."""
 
 
@@ -239,11 +241,25 @@ async def signals(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
     }
 
 
+async def come_in(recipient: Recipient, refused: list[str]) -> None:
+    """Opens it. A server that has too much to do may say so, and is asked again, as an app would."""
+    for _ in range(TRIES):
+        try:
+            await recipient.open()
+        except Broken as why:
+            refused.append(str(why))
+            await asyncio.sleep(1)
+        else:
+            return
+    raise Broken(f"refused {TRIES} times: {refused[-1]}")
+
+
 async def idle(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
     """Recipients with nothing to receive: as many as `levels` says, one level after the other, each held until a line comes."""
     sottovoce = import_module("bench.load.sottovoce")
     ledger = Ledger()
     sessions: list[Any] = []
+    refused: list[str] = []
     for level in job["levels"]:
         new = [
             sottovoce.Recipient(job["target"], person, ledger.on_delivered)
@@ -252,13 +268,14 @@ async def idle(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
         for number, one in enumerate(new, start=len(sessions)):
             one.source = f"127.0.0.{2 + number % 100}"  # one address has 28,000 ports, and closed ones rest
         began = time.perf_counter()
-        await together([one.open for one in new])
+        await together([partial(come_in, one, refused) for one in new], IDLE_AT_ONCE)
         async with asyncio.timeout(SETTLE_S):
             for one in new:
                 await one.drained
         took = time.perf_counter() - began
         sessions += new
-        say({"event": "open", "sessions": level, "connect_rate": len(new) / took})
+        say({"event": "open", "sessions": level, "connect_rate": len(new) / took, "refused": len(refused)})
+        refused.clear()
         await ask()
     await together([one.close for one in sessions], 500)
     return {"sessions": len(sessions)}

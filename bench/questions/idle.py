@@ -24,6 +24,7 @@ class Idle(Question):
     columns = (
         Column("kib", "KiB a session", 1),
         Column("connect_rate", "connected/s"),
+        Column("refused", "refused at first"),
         Column("connect_cpu", "CPU s/1000 connected", 2),
         Column("beat_cpu", "heartbeats: CPU s/1000 sessions and minute", 3),
     )
@@ -64,6 +65,7 @@ class Idle(Question):
                     "round": round_,
                     "kib": (system.pss_bytes() - before) / 1024 / level,
                     "connect_rate": opened["connect_rate"],
+                    "refused": opened["refused"],
                     "connect_cpu": 1000 * (system.cpu_seconds() - cpu) / (level - connected),
                 }
                 if level == levels[-1]:
