@@ -241,11 +241,17 @@ async def signals(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
     }
 
 
-async def come_in(recipient: Recipient, refused: list[str]) -> None:
-    """Opens it. A server that has too much to do may say so, and is asked again, as an app would."""
+async def come_in(recipient: Any, refused: list[str]) -> None:
+    """Opens it, until it is drained. A server that has too much to do may say so, and is asked again, as an app would."""
     for _ in range(TRIES):
         try:
             await recipient.open()
+            socket = recipient.socket
+            socket.may_be_lost = True
+            await asyncio.wait((recipient.drained, socket.lost), timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
+            if not recipient.drained.done():
+                raise Broken(socket.lost.result() if socket.lost.done() else "not drained")
+            socket.may_be_lost = False
         except Broken as why:
             refused.append(str(why))
             await asyncio.sleep(1)
@@ -269,9 +275,6 @@ async def idle(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
             one.source = f"127.0.0.{2 + number % 100}"  # one address has 28,000 ports, and closed ones rest
         began = time.perf_counter()
         await together([partial(come_in, one, refused) for one in new], IDLE_AT_ONCE)
-        async with asyncio.timeout(SETTLE_S):
-            for one in new:
-                await one.drained
         took = time.perf_counter() - began
         sessions += new
         say({"event": "open", "sessions": level, "connect_rate": len(new) / took, "refused": len(refused)})

@@ -44,6 +44,8 @@ class WebSocket(asyncio.Protocol):
         self.opened: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
         self._why = "the connection was lost"
+        self.may_be_lost = False
+        """True: somebody waits for `lost`, and the scenario goes on without it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
@@ -52,7 +54,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.opened.done():
             self.opened.set_exception(Broken(f"lost while it opened: {self._why}"))
-        elif self._why != "we closed":
+        elif self._why != "we closed" and not self.may_be_lost:
             # Whoever runs the scenario waits for messages, not for this.
             asyncio.get_running_loop().call_exception_handler({"message": self._why})
         if not self.lost.done():
