@@ -166,7 +166,7 @@ COMMENT ON COLUMN envelopes.body IS 'sealed body, one of four sizes; the relay c
 -- Ciphertext does not compress. (Partitions inherit it.)
 ALTER TABLE envelopes ALTER COLUMN body SET STORAGE EXTERNAL;
 -- Pages are read in order of arrival.
-CREATE INDEX envelopes_in_order ON envelopes (account_id, seq);
+CREATE INDEX envelopes_in_order ON envelopes (account_id, seq) WHERE seq > 0;
 
 -- Signals --------------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,10 @@
 
 The hot ones take arrays, one element an envelope, so that a batch is one round trip and one commit. Access, rate and quota are judged inside
 the statement: an unknown account costs the same as a wrong key, and nobody without access can learn that a mailbox is full or busy.
+
+Their shape leaves the planner no way but the primary keys. It plans them once, while the tables may be nearly empty, and then any order of
+joins looks as cheap: so a look-up stands behind LATERAL and OFFSET 0, a delete compares whole rows, which cannot be merged on, and the
+index in order of arrival is partial (seq > 0 always holds), so that only a page, which says so, can use it. docs/decisions/0032 has more.
 """
 
 # $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers
@@ -16,7 +20,9 @@ WITH incoming AS (
     SELECT i.*,
            coalesce(a.contact_access_hash = i.access_hash, false) AS by_contact,
            coalesce(a.number_access_hash = i.access_hash, false) AS by_number
-    FROM incoming i LEFT JOIN accounts a ON a.account_id = i.account_id
+    FROM incoming i LEFT JOIN LATERAL (
+        SELECT contact_access_hash, number_access_hash FROM accounts WHERE account_id = i.account_id OFFSET 0
+    ) a ON true
 ), held AS (
     SELECT r.account_id, count(e.size) AS items, coalesce(sum(e.size), 0) AS bytes,
            count(e.size) FILTER (WHERE e.by_number) AS strangers
@@ -57,7 +63,9 @@ ORDER BY d.n
 COMPARE = """
 SELECT e.body = i.body AS same
 FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) WITH ORDINALITY AS i (account_id, envelope_id, body, n)
-LEFT JOIN envelopes e ON e.account_id = i.account_id AND e.envelope_id = i.envelope_id
+LEFT JOIN LATERAL (
+    SELECT body FROM envelopes WHERE account_id = i.account_id AND envelope_id = i.envelope_id OFFSET 0
+) e ON true
 ORDER BY i.n
 """
 
@@ -69,9 +77,11 @@ UPDATE accounts SET mailbox_was_full = true WHERE account_id = ANY($1::uuid[]) A
 # $1 accounts, $2 epochs, $3 ids: deletes under the newest epoch of each account only.
 REMOVE = """
 DELETE FROM envelopes e
-USING unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k (account_id, epoch, envelope_id), accounts a
-WHERE a.account_id = k.account_id AND a.session_epoch = k.epoch
-  AND e.account_id = k.account_id AND e.envelope_id = k.envelope_id
+USING unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k (account_id, epoch, envelope_id),
+      LATERAL (SELECT session_epoch FROM accounts WHERE account_id = k.account_id OFFSET 0) a
+WHERE a.session_epoch = k.epoch AND e.envelope_id = k.envelope_id
+  AND (e.account_id, e.envelope_id) >= (k.account_id, k.envelope_id)
+  AND (e.account_id, e.envelope_id) <= (k.account_id, k.envelope_id)
 """
 
 # $1 account, $2 ids to skip, $3 most items, $4 most bytes
@@ -82,7 +92,7 @@ FROM (
     SELECT c.*, sum(octet_length(c.body)) OVER (ORDER BY c.seq) AS total, count(*) OVER () AS candidates
     FROM (
         SELECT envelope_id, seq, arrived_at, body FROM envelopes
-        WHERE account_id = $1 AND envelope_id <> ALL($2::uuid[])
+        WHERE account_id = $1 AND seq > 0 AND envelope_id <> ALL($2::uuid[])
         ORDER BY seq LIMIT $3::bigint + 1
     ) c
 ) t

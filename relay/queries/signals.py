@@ -9,7 +9,9 @@ WITH incoming AS (
 ), judged AS (
     SELECT i.*, coalesce(a.contact_access_hash = i.access_hash, false)
                 OR coalesce(a.number_access_hash = i.access_hash, false) AS access
-    FROM incoming i LEFT JOIN accounts a ON a.account_id = i.account_id
+    FROM incoming i LEFT JOIN LATERAL (
+        SELECT contact_access_hash, number_access_hash FROM accounts WHERE account_id = i.account_id OFFSET 0
+    ) a ON true
 ), held AS (
     SELECT r.account_id, count(e.one) AS items
     FROM (SELECT DISTINCT account_id FROM judged WHERE access) r
@@ -45,16 +47,20 @@ ORDER BY d.n
 COMPARE = """
 SELECT e.body = i.body AS same
 FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) WITH ORDINALITY AS i (account_id, signal_id, body, n)
-LEFT JOIN signals e ON e.account_id = i.account_id AND e.signal_id = i.signal_id
+LEFT JOIN LATERAL (
+    SELECT body FROM signals WHERE account_id = i.account_id AND signal_id = i.signal_id OFFSET 0
+) e ON true
 ORDER BY i.n
 """
 
 # $1 accounts, $2 epochs, $3 ids
 REMOVE = """
 DELETE FROM signals e
-USING unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k (account_id, epoch, signal_id), accounts a
-WHERE a.account_id = k.account_id AND a.session_epoch = k.epoch
-  AND e.account_id = k.account_id AND e.signal_id = k.signal_id
+USING unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k (account_id, epoch, signal_id),
+      LATERAL (SELECT session_epoch FROM accounts WHERE account_id = k.account_id OFFSET 0) a
+WHERE a.session_epoch = k.epoch AND e.signal_id = k.signal_id
+  AND (e.account_id, e.signal_id) >= (k.account_id, k.signal_id)
+  AND (e.account_id, e.signal_id) <= (k.account_id, k.signal_id)
 """
 
 # $1 account, $2 ids to skip, $3 most items, $4 most bytes -> as relay/queries/mailbox.py PAGE

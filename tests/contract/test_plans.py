@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -75,6 +78,29 @@ async def test_no_hot_statement_scans_a_table(database: Database, rows: int) -> 
         assert "Index" in text, (name, text)
         assert "Seq Scan" not in text, (name, text)
         assert ID not in text, (name, "the plan must not depend on values")
+
+
+def scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of a plan that read a table."""
+    if "Relation Name" in node and node["Node Type"] != "ModifyTable":
+        yield node
+    for below in node.get("Plans", ()):
+        yield from scans(below)
+
+
+@pytest.mark.parametrize("rows", [1, 4000], ids=["nearly empty", "filled"])
+async def test_hot_statements_find_rows_by_account_alone(database: Database, rows: int) -> None:
+    """Nothing walks a whole index. And every table could be distributed by account_id: no row is found, joined or filtered across accounts."""
+    await fill(database, rows)
+    async with database.hold(HOT_SETUP) as connection:
+        for name, (statement, arguments) in HOT.items():
+            await connection.execute(f"PREPARE hot AS {statement}")
+            rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) EXECUTE hot({arguments})")
+            await connection.execute("DEALLOCATE hot")
+            read = list(scans(json.loads(rows[0][0])[0]["Plan"]))
+            assert read, name
+            for node in read:
+                assert "account_id" in node.get("Index Cond", node.get("Recheck Cond", "")), (name, node)
 
 
 async def test_without_its_settings_a_connection_would_scan(database: Database) -> None:

@@ -1,0 +1,74 @@
+"""What a message costs does not grow with the mail that waits: counted in blocks that a statement touches, never in time.
+
+The connection and its prepared statements are older than the mail, and were planned while the tables were nearly empty and vacuumed, which is
+when a planner falls for a sequential scan and may keep it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from relay.database import Database
+from relay.held_connection import HeldConnection
+from relay.partitions import keep_partitions
+from relay.post_store import HOT_SETUP
+from relay.queries import mailbox
+from tests.contract.test_plans import ACCOUNTS, fill
+from tests.fakes import new_id
+
+ENVELOPES = """
+INSERT INTO envelopes (account_id, envelope_id, seq, arrived_at, by_number, body)
+SELECT account_id, overlay($1::text placing right(gen_random_uuid()::text, 12) from 25)::uuid, nextval('envelope_seq'), 1, false, $2
+FROM accounts, generate_series(1, $3)
+"""
+MORE_ACCOUNTS, MORE_EACH = 2000, 20
+DEEPER = 3
+"""Levels that the indexes may have gained: the primary key of each partition is one tree."""
+
+
+async def blocks(connection: HeldConnection, name: str, arguments: str) -> int:
+    """Blocks that the prepared statement touched, wherever they were."""
+    rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {name}({arguments})")
+    plan: dict[str, Any] = json.loads(rows[0][0])[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def costs(connection: HeldConnection, account_id: UUID) -> dict[str, int]:
+    """Of one message: stored, read, deleted. The store and the delete leave nothing behind."""
+    envelope_id, access = new_id(), sha256(b"").hexdigest()
+    post = (
+        f"ARRAY['{account_id}']::uuid[], ARRAY['{envelope_id}']::uuid[], ARRAY['\\x{access}']::bytea[],"
+        " ARRAY[convert_to(repeat('x', 1024), 'UTF8')], ARRAY[1]::bigint[], ARRAY[false], 1000, 33554432, 100"
+    )
+    ack = f"ARRAY['{account_id}']::uuid[], ARRAY[0]::bigint[], ARRAY['{envelope_id}']::uuid[]"
+    page = f"'{account_id}', ARRAY[]::uuid[], 64, 180000"
+    put = await blocks(connection, "put", post)
+    read = await blocks(connection, "page", page)
+    return {"put": put, "page": read, "remove": await blocks(connection, "remove", ack)}
+
+
+@pytest.mark.parametrize("setup", [HOT_SETUP], ids=["as the relay connects"])
+async def test_a_message_costs_the_same_among_many(database: Database, setup: tuple[str, ...]) -> None:
+    await fill(database, 1)
+    account_id: UUID = await database.fetchval("SELECT account_id FROM accounts")
+    await database.execute("UPDATE accounts SET contact_access_hash = $1", sha256(b"").digest())
+    await database.execute("VACUUM (ANALYZE) accounts, envelopes", timeout_s=30)
+    async with database.hold(setup) as connection:
+        for name in ("put", "page", "remove"):
+            await connection.execute(f"PREPARE {name} AS {getattr(mailbox, name.upper())}")
+        for _ in range(8):  # past the fifth, PostgreSQL may keep a plan for good
+            alone = await costs(connection, account_id)
+        await keep_partitions(database, int(time.time()), 86400)
+        await database.execute(ACCOUNTS, bytes(32), bytes(33), MORE_ACCOUNTS)
+        await database.execute(ENVELOPES, str(new_id()), bytes(1024), MORE_EACH, timeout_s=60)
+        among = await costs(connection, account_id)
+        assert await database.fetchval("SELECT count(*) FROM envelopes") > MORE_ACCOUNTS * MORE_EACH
+    # This account has twenty envelopes more to count and to read, a row and its way into the index each.
+    for name, own in (("put", MORE_EACH), ("page", MORE_EACH), ("remove", 0)):
+        assert among[name] <= alone[name] * 1.5 + 2 * own + DEEPER * 4, (name, alone, among)
