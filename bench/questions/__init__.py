@@ -49,7 +49,7 @@ class Bench:
     server_core: int | None
     generator_core: int | None
     waiting: int = 0
-    """Envelopes of one more relay that is measured for its growth; 0: none."""
+    """Envelopes to measure growth with; 0: as the question has it."""
     left_out: dict[str, str] = field(default_factory=dict)
     """System -> why it is not in the table."""
     failures: list[Row] = field(default_factory=list)
