@@ -75,7 +75,7 @@ async def make_partitions(database: Database, weeks: Sequence[Week]) -> None:
         await keep_partitions(database, week.number * WEEK_S, TTL_S, drop=False)
 
 
-async def fill(database: Database, accounts: int, envelopes: int, now: int) -> None:
+async def fill_mailboxes(database: Database, accounts: int, envelopes: int, now: int) -> None:
     """Makes so many accounts, and at least so many envelopes spread evenly over them and over the last 30 days; then vacuums."""
     await make_partitions(database, [Week(now // WEEK_S - ago) for ago in range(6)])
     await database.execute(_ACCOUNTS, ACCESS, accounts, timeout_s=LONG_S)

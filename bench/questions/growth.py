@@ -10,7 +10,7 @@ from functools import partial
 
 import trio
 
-from bench.mail import TTL_S, Sizes, churn, fill, sizes
+from bench.mail import TTL_S, Sizes, churn, fill_mailboxes, sizes
 from bench.questions import Bench, Column, Question, Row, turns
 from bench.questions.online import MEASURE_S, PAIRS, WARM_S, exchange
 from bench.systems import Person, System
@@ -107,7 +107,7 @@ class Growth(Question):
                 systems[variant] = system
                 began = time.monotonic()
                 if variant != EMPTY:
-                    await fill(system.database, ACCOUNTS // smaller, level or ACCOUNTS // smaller, now)
+                    await fill_mailboxes(system.database, ACCOUNTS // smaller, level or ACCOUNTS // smaller, now)
                 bench.tell(f"  {variant}: filled in {time.monotonic() - began:.0f} s")
             people: dict[str, list[Person]] = {
                 variant: await system.people(PAIRS) for variant, system in systems.items()
