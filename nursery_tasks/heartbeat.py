@@ -20,7 +20,6 @@ class Pulse:
     def __init__(self) -> None:
         self._felt = trio.Event()
         self.held = False
-        self._hold = _Hold(self)
 
     def beat(self) -> None:
         self._felt.set()
@@ -28,23 +27,18 @@ class Pulse:
     def reset(self) -> None:
         self._felt = trio.Event()
 
-    def hold(self) -> _Hold:
+    def hold(self) -> Pulse:
         """While the block runs, the reader does not read: the silence is ours. An app that is gone shows when writing to it."""
-        return self._hold
+        return self
+
+    def __enter__(self) -> None:
+        self.held = True
+
+    def __exit__(self, *_: object) -> None:
+        self.held = False
 
     async def felt(self) -> None:
         await self._felt.wait()
-
-
-class _Hold:
-    def __init__(self, pulse: Pulse) -> None:
-        self._pulse = pulse
-
-    def __enter__(self) -> None:
-        self._pulse.held = True
-
-    def __exit__(self, *_: object) -> None:
-        self._pulse.held = False
 
 
 async def keep_heartbeat(pulse: Pulse, outbox: Outbox, every_s: float, within_s: float) -> Ending:

@@ -81,6 +81,10 @@ class Outbox:
         self._queue.close()
         self._queued.close()
 
+    def forget(self) -> None:
+        """Lets go of whoever heard of what was written, who refers to this in turn: so both are freed without the garbage collector."""
+        del self.on_written
+
     async def _write(self, frame: Frame) -> None:
         text = frame.encode()
         self._begun.append(text)

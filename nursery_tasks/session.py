@@ -236,5 +236,8 @@ async def run_post_session(peer: Peer, services: PostServices, timing: Timing) -
     async def heartbeat() -> Ending:
         return await keep_heartbeat(session.pulse, session.outbox, timing.ping_every_s, timing.answer_within_s)
 
-    with services.switchboard.post(session):
-        return await session.run((inbound_reader, heartbeat), flush=True)
+    try:
+        with services.switchboard.post(session):
+            return await session.run((inbound_reader, heartbeat), flush=True)
+    finally:
+        session.outbox.forget()

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from quart_trio import QuartTrio
 
+from relay import collector
 from relay.config import ConfigError, Settings, load_settings
 from relay.direct_websocket import AddresslessHTTPConnection, DirectWebsocket, DirectWebsocketConnection
 from relay.edge import EdgeSettings, install
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> RelayApp:
             await app.nursery.start(runtime.run)
         except (EmbeddedPostgresError, SecretFileError, SchemaMismatch, DatabaseUnavailable) as error:
             _refuse_to_start(error)
+        collector.settle()
 
     @app.after_serving
     async def stop() -> None:

@@ -35,7 +35,11 @@ class DirectWebsocketConnection(TrioASGIWebsocketConnection):
         del self.send_channel  # a queue that nobody would read
         await receive()  # websocket.connect
         websocket = self._create_websocket_from_scope(send)
-        await ASGIWebsocketConnection.handle_websocket(self, websocket, send)
+        try:
+            await ASGIWebsocketConnection.handle_websocket(self, websocket, send)
+        finally:  # they refer to each other; see FencedConnection._fall_apart
+            vars(websocket).clear()
+            vars(self).clear()
 
     def _create_websocket_from_scope(self, send: ASGISendCallable) -> Websocket:
         websocket: Websocket = super()._create_websocket_from_scope(send)

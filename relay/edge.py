@@ -23,12 +23,11 @@ import resource
 import signal
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from multiprocessing.synchronize import Event as ProcessEvent
-from pathlib import Path
 from typing import Any, cast
 
 import hypercorn.trio.run
@@ -36,6 +35,8 @@ import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.logging import Logger
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.trio.worker_context import EventWrapper, WorkerContext
@@ -44,7 +45,7 @@ from hypercorn.utils import parse_socket_addr
 
 from relay.edge_protocol import FencedProtocol
 from relay.errors import PeerGone, SlowReader
-from relay.log_lines import write_alike
+from relay.log_lines import describe, write_alike
 
 log = logging.getLogger("relay.edge")
 
@@ -81,6 +82,14 @@ class Edge:
     """Set for good when this worker learns that it must stop. Sessions then have `drain_grace_s` to say goodbye."""
     seats: trio.Semaphore
     """One for each open connection."""
+    door: trio.Lock = field(default_factory=trio.Lock)
+
+    async def go_through_the_door(self) -> None:
+        """One at a time, each for a turn of the loop: connections begin and end like that. Thousands that come or go at once
+        would else all have their turn before anybody else has the next one.
+        """
+        async with self.door:
+            await trio.lowlevel.checkpoint()
 
 
 def install(settings: EdgeSettings | None = None) -> Edge:
@@ -223,11 +232,13 @@ class FencedConnection(TCPServer):
             self._abort(PeerGone)
             return
         try:
+            await self._edge.go_through_the_door()
             await self._serve()
         except* Exception as failures:
             log.warning("connection dropped: %s", describe(failures))
         finally:
             self._edge.seats.release()
+            self._fall_apart()
 
     async def _serve(self) -> None:
         ssl = isinstance(self.stream, trio.SSLStream)
@@ -264,6 +275,15 @@ class FencedConnection(TCPServer):
             with trio.move_on_after(LINGER_S), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self.stream.aclose()
 
+    def _fall_apart(self) -> None:
+        """Connection, protocol and stream refer to each other. Taken apart they are freed at once; else the collector would have to
+        look for them among everything that is alive (relay/collector.py).
+        """
+        protocol = vars(self).get("protocol")
+        for part in (vars(protocol or self).get("stream"), protocol, self):
+            if isinstance(part, FencedConnection | FencedProtocol | WSStream | HTTPStream):
+                vars(part).clear()
+
     # reading
 
     async def _read_data(self) -> None:
@@ -272,6 +292,8 @@ class FencedConnection(TCPServer):
             while True:
                 try:
                     data = await self._receive()
+                    if not data and not self._hung_up:
+                        await self._edge.go_through_the_door()
                     if not self._hung_up:
                         self._expect_head()
                         await self.protocol.handle(RawData(data))
@@ -462,23 +484,3 @@ class FencedTaskGroup(TaskGroup):
 
         self.spawn(run_app)
         return put
-
-
-def describe(failure: BaseException) -> str:
-    """Types and places of the errors in a group, and nothing that they say: "KeyError (mailbox.py:88), OSError (...)"."""
-    return ", ".join(sorted({f"{type(leaf).__name__} ({_place(leaf)})" for leaf in _leaves(failure)}))
-
-
-def _leaves(failure: BaseException) -> Iterator[BaseException]:
-    if isinstance(failure, BaseExceptionGroup):
-        for part in failure.exceptions:
-            yield from _leaves(part)
-    else:
-        yield failure
-
-
-def _place(failure: BaseException) -> str:
-    traceback = failure.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return "?" if traceback is None else f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 LogFormat = Literal["text", "json"]
@@ -56,3 +58,23 @@ def write_alike(logger: logging.Logger) -> None:
         if isinstance(own.formatter, JsonLines):
             for handler in logger.handlers:
                 handler.setFormatter(own.formatter)
+
+
+def describe(failure: BaseException) -> str:
+    """Types and places of the errors in a group, and nothing that they say: "KeyError (mailbox.py:88), OSError (...)"."""
+    return ", ".join(sorted({f"{type(leaf).__name__} ({_place(leaf)})" for leaf in _leaves(failure)}))
+
+
+def _leaves(failure: BaseException) -> Iterator[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        for part in failure.exceptions:
+            yield from _leaves(part)
+    else:
+        yield failure
+
+
+def _place(failure: BaseException) -> str:
+    traceback = failure.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return "?" if traceback is None else f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"

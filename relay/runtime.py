@@ -25,6 +25,7 @@ from nursery_tasks.push_sender import PushSender
 from nursery_tasks.session import MailboxServices, PostServices, Timing
 from nursery_tasks.sweeper import sweep
 from nursery_tasks.wakeup_listener import Wakeups
+from relay.collector import Hourly
 from relay.config import Settings
 from relay.database import Database
 from relay.errors import Unavailable
@@ -249,6 +250,7 @@ class Runtime:
                 self._services.recovery.forget_tries,
                 count_mail,
                 keep,
+                Hourly(),
             )
             if push_sender is not None:
                 await nursery.start(push_sender.run)

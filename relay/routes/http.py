@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -42,6 +41,7 @@ from relay.errors import (
     Unauthorized,
     Unavailable,
 )
+from relay.log_lines import describe
 from relay.routes.identification import (
     authenticate_bearer,
     authenticate_either,
@@ -157,7 +157,7 @@ def _view(call: Call, services: Callable[[], Services]) -> Callable[..., Awaitab
         except Exception as error:  # whatever it is, its message may quote what nobody should read
             ours = error if isinstance(error, RelayError) else RelayError()
             if ours.status == RelayError.status:
-                log.error("%s %s: %s", call.method, call.path, _describe(error))
+                log.error("%s %s: %s", call.method, call.path, describe(error))
             return problem(ours)
 
     return view
@@ -281,7 +281,7 @@ def _on_exception(error: Exception) -> Response:
     """What is raised outside of a Call (sockets before they are accepted, Quart itself)."""
     if isinstance(error, RelayError) and error.status != RelayError.status:
         return problem(error)
-    log.error("outside of a call: %s", _describe(error))
+    log.error("outside of a call: %s", describe(error))
     return problem(RelayError())
 
 
@@ -291,10 +291,3 @@ def _of_http_exception(error: HTTPException) -> RelayError:
     if status in known:
         return known[status]()
     return BadRequest(("request",)) if 400 <= status < 500 else RelayError()
-
-
-def _describe(error: BaseException) -> str:
-    """Type and place, never the message."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"

@@ -229,8 +229,11 @@ def five_seats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_one_connection_too_many_is_cut_at_once(five_seats: Server) -> None:
     with ExitStack() as stack:
         first, *_ = [take_seat(five_seats.port, stack) for _ in range(5)]
-        with wire.connect(five_seats.port) as sixth:
-            assert not sixth.hear_end()
+        try:
+            with wire.connect(five_seats.port) as sixth:
+                assert not sixth.hear_end()
+        except ConnectionResetError:
+            pass  # before it could even look
         first.say(frame(TEXT, b"unharmed"))
         assert first.hear_frame().payload == b"unharmed"
 
