@@ -8,6 +8,7 @@ from typing import Any
 from bench.generator import BUSY
 from bench.questions import Question
 from bench.results import OURS, Results, medians, ratios
+from bench.targets import section as targets
 
 
 def number(value: float | None, digits: int) -> str:
@@ -67,5 +68,5 @@ def fill(page: str, questions: Sequence[type[Question]], results: Results, title
     if not begin or not end:
         raise ValueError("the page has no marks")
     asked = [question for question in questions if question.name in results]
-    body = "\n\n".join(section(question, results[question.name], titles) for question in asked)
-    return f"{head}{BEGIN}\n\n{body or 'Nothing has been published yet.'}\n\n{END}{tail}"
+    body = "\n\n".join([targets(results), *(section(question, results[question.name], titles) for question in asked)])
+    return f"{head}{BEGIN}\n\n{body if asked else 'Nothing has been published yet.'}\n\n{END}{tail}"

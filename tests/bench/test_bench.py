@@ -14,12 +14,16 @@ from bench.generator import LoadFailed
 from bench.plot import plot
 from bench.postgres import running_postgres
 from bench.questions import Bench, RunFailed, require_empty
+from bench.questions.catalogue import QUESTIONS
 from bench.questions.offline import burst
 from bench.questions.online import Online, exchange
 from bench.render import BEGIN, END, fill
 from bench.results import medians, merge, ratios
 from bench.systems import System
+from bench.systems.catalogue import SYSTEMS
 from bench.systems.ours import Ours
+from bench.targets import TARGETS
+from bench.targets import section as targets
 
 PAIRS, EACH = 2, 20
 JOB = {"messages": EACH, "outstanding": 2, "posts": 4, "measure_s": 60, "core": None}
@@ -121,6 +125,43 @@ def test_a_table_has_medians_ratios_and_what_is_missing() -> None:
     assert page.count("2.00x") == 1
     assert "- other is left out: it is not installed." in page
     assert "- A peer, 4x1, round 2 does not count: 3 messages were left" in page
+
+
+def test_targets_are_judged_by_what_was_published() -> None:
+    row = {"system": "ours", "variant": "1x1", "round": 0, "rate": 900, "server_cpu": 0.14, "postgres_cpu": 0.06}
+    rows = [
+        {**row, "p50_ms": 10, "p99_ms": 31},
+        {**row, "system": "fastapi-group", "rate": 1000},
+        {**row, "system": "nats", "rate": 100},
+    ]
+    page = targets({"online": result(rows=rows)})
+    assert "| Rate by FastAPI with the same group commit, 1x1 | at least 1x | 0.9x | **missed** |" in page
+    assert "| Rate by FastAPI with the same group commit, 4x1 | at least 1x |  | not measured yet |" in page
+    assert "| Rate by NATS, sync always, 1x1 | at least 5x | 9x | met |" in page
+    assert "| Server CPU for 1,000 messages, 1x1 | at most 0.15 s | 0.14 s | met |" in page
+    assert "| PostgreSQL CPU for 1,000 messages, 1x1 | at most 0.05 s | 0.06 s | **missed** |" in page
+    assert "| p99 by p50, 1x1 | at most 3x | 3.1x | **missed** |" in page
+    assert "*Missed: Rate by FastAPI with the same group commit, 1x1.* The profile: about 30 %" in page
+    assert "All runs of the relay counted" in page
+    left = [{"system": "ours", "variant": "4x1", "round": 1, "why": "3 messages were left"}]
+    assert "do not count: online, 4x1, round 2" in targets({"online": result(rows=rows, failures=left)})
+
+
+def test_every_target_asks_for_what_is_measured() -> None:
+    """A name that no system or column has would be `not measured yet` for ever."""
+    columns = {question.name: {column.key for column in question.columns} for question in QUESTIONS}
+    systems = {system.name for system in SYSTEMS}
+    for target in TARGETS:
+        if target.question == "workers":
+            continue  # not asked yet
+        variants = {"idle": ("10,000",)}.get(target.question, ("1x1", "4x1", "1x16"))
+        keys = columns[target.question]
+        rows = [
+            {"system": system, "variant": variant, "round": 0, **dict.fromkeys(keys, 1.0)}
+            for system in systems
+            for variant in variants
+        ]
+        assert target.measured({target.question: {"rows": rows}}) == 1.0, target.text
 
 
 def test_a_plot_is_a_picture_of_the_medians() -> None:

@@ -1,0 +1,191 @@
+"""What the relay is to reach, and whether what was published reaches it. Nobody types a measured number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.results import OURS, Results, medians, ratios
+
+Measure = Callable[[Mapping[str, Any]], float | None]
+"""From the result of a question; None if it was not measured."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """`lever` is what is said when it is missed: why, and what would be next."""
+
+    text: str
+    question: str
+    measure: Measure
+    at: Literal["at least", "at most"]
+    bound: float
+    unit: str = "x"
+    lever: str = ""
+
+    def measured(self, results: Results) -> float | None:
+        return self.measure(results[self.question]) if self.question in results else None
+
+    def is_met(self, value: float) -> bool:
+        return value >= self.bound if self.at == "at least" else value <= self.bound
+
+
+def by_peer(peer: str, variant: str, key: str = "rate") -> Measure:
+    """How many times the peer's number ours is."""
+    return lambda result: ratios(result["rows"], key).get((variant, peer))
+
+
+def own(variant: str, key: str) -> Measure:
+    """Our own number."""
+    return lambda result: medians(result["rows"]).get((variant, OURS), {}).get(key)
+
+
+def most(key: str) -> Measure:
+    """The largest of our numbers, whatever the variant."""
+
+    def measure(result: Mapping[str, Any]) -> float | None:
+        numbers = [row[key] for (_, system), row in medians(result["rows"]).items() if system == OURS and key in row]
+        return max(numbers, default=None)
+
+    return measure
+
+
+def tail(result: Mapping[str, Any]) -> float | None:
+    """p99 by p50 with one frame unanswered."""
+    numbers = medians(result["rows"]).get(("1x1", OURS), {})
+    return numbers["p99_ms"] / numbers["p50_ms"] if numbers.get("p50_ms") else None
+
+
+SCHEDULER = (
+    "The profile: about 30 % of what is left of the server's CPU at 50 pairs with one frame unanswered is Trio's scheduler. "
+    "The next lever is fewer switches of tasks a frame. With more frames unanswered, or more posts in each, a switch carries more; "
+    "the rows 4x1 and 1x16 show by how much."
+)
+POSTGRESQL = (
+    "A batch is a statement and a commit, however small. With one frame unanswered batches are small. "
+    "The next lever is to wait for a fuller batch, which costs latency."
+)
+
+
+def exchanges() -> Iterator[Target]:
+    for variant in ("1x1", "4x1", "1x16"):
+        yield Target(
+            f"Rate by FastAPI with the same group commit, {variant}",
+            "online",
+            by_peer("fastapi-group", variant),
+            "at least",
+            1.0,
+            lever=SCHEDULER,
+        )
+    peers = (
+        ("ejabberd that always archives", "ejabberd-archive", 4.0),
+        ("NATS, sync always", "nats", 5.0),
+        ("RabbitMQ", "rabbitmq", 1.5),
+    )
+    for title, peer, bound in peers:
+        for variant in ("1x1", "4x1"):
+            yield Target(
+                f"Rate by {title}, {variant}", "online", by_peer(peer, variant), "at least", bound, lever=SCHEDULER
+            )
+
+
+TARGETS: tuple[Target, ...] = (
+    *exchanges(),
+    Target(
+        "Server CPU for 1,000 messages, 1x1", "online", own("1x1", "server_cpu"), "at most", 0.15, " s", lever=SCHEDULER
+    ),
+    Target(
+        "PostgreSQL CPU for 1,000 messages, 1x1",
+        "online",
+        own("1x1", "postgres_cpu"),
+        "at most",
+        0.05,
+        " s",
+        lever=POSTGRESQL,
+    ),
+    Target(
+        "p99 by p50, 1x1",
+        "online",
+        tail,
+        "at most",
+        3.0,
+        lever="Checkpoints and other tenants of the machine show here first.",
+    ),
+    *(
+        Target(
+            f"{what} by FastAPI with the same group commit, {variant}",
+            "offline",
+            by_peer("fastapi-group", variant, key),
+            "at least",
+            1.0,
+            lever=SCHEDULER,
+        )
+        for what, key in (("Stored", "store_rate"), ("Drained", "drain_rate"))
+        for variant in ("4x1", "1x16")
+    ),
+    Target(
+        "An idle session of 10,000",
+        "idle",
+        own("10,000", "kib"),
+        "at most",
+        32.0,
+        " KiB",
+        lever="The next lever is fewer tasks a session: one heartbeat for all of them.",
+    ),
+    Target(
+        "Ring p99 while mail saturates the relay, by its idle p99",
+        "signals",
+        most("times_idle"),
+        "at most",
+        3.0,
+        lever="Rings share the process with mail. The next lever is a process of their own.",
+    ),
+    Target(
+        "CPU of a message among a million that wait, and after a week of churn, by that of an empty relay",
+        "growth",
+        most("times_empty"),
+        "at most",
+        1.5,
+        lever="Each partition is one more index to look into; the columns of PostgreSQL tell whether it is that.",
+    ),
+    Target(
+        "CPU of a message with two processes, by that with one",
+        "workers",
+        most("times_one"),
+        "at most",
+        1.25,
+        lever="The other process reads its messages back from the table. The next lever is to lead a recipient to where his posts arrive.",
+    ),
+)
+
+
+def verdict(target: Target, value: float | None) -> str:
+    if value is None:
+        return "not measured yet"
+    return "met" if target.is_met(value) else "**missed**"
+
+
+def section(results: Results) -> str:
+    """Each target with its number, then why some were missed, then whether anything was left behind."""
+    lines = ["### Targets", "", "| target | wanted | measured | |", "|---|--:|--:|---|"]
+    missed: dict[str, list[str]] = {}
+    for target in TARGETS:
+        value = target.measured(results)
+        shown = "" if value is None else f"{value:.3g}{target.unit}"
+        lines.append(
+            f"| {target.text} | {target.at} {target.bound:g}{target.unit} | {shown} | {verdict(target, value)} |"
+        )
+        if value is not None and not target.is_met(value):
+            missed.setdefault(target.lever, []).append(target.text)
+    for lever, texts in missed.items():
+        lines += ["", f"*Missed: {'; '.join(texts)}.* {lever}"]
+    lost = [
+        f"{name}, {one['variant'] or name}, round {one['round'] + 1}"
+        for name, result in results.items()
+        for one in result["failures"]
+        if one["system"] == OURS
+    ]
+    empty = "All runs of the relay counted: the mailbox was empty at the end of each."
+    lines += ["", f"*Runs of the relay that do not count: {'; '.join(lost)}.*" if lost else empty]
+    return "\n".join(lines)
