@@ -20,6 +20,7 @@ QUESTION ?=
 SYSTEMS ?=
 REPEAT ?= 5
 PUBLISH ?=
+WAITING ?=
 
 BIN := .venv/bin
 # Stamps lie inside what they stand for, so removing a directory is enough to have it made again.
@@ -182,7 +183,7 @@ setup-bench: $(BENCH_READY) ## install the peers of `make bench`: Python package
 	@# a driver is no command: without it ejabberd is left out, and the table says so
 	@dpkg -s erlang-p1-pgsql >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq erlang-p1-pgsql >/dev/null 2>&1 || true
 
-BENCH := .make/bench/bin/python -m bench $(if $(QUESTION),--question $(QUESTION)) $(if $(SYSTEMS),--systems $(SYSTEMS))
+BENCH := .make/bench/bin/python -m bench $(if $(QUESTION),--question $(QUESTION)) $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(WAITING),--waiting $(WAITING))
 
 .PHONY: bench
 bench: setup-bench ## how fast and how costly the relay is, against its peers (half an hour; QUESTION=online,… SYSTEMS=ours,… REPEAT=5 PUBLISH=1)

@@ -69,6 +69,7 @@ async def ask(
     *,
     rounds: int,
     quick: bool,
+    waiting: int = 0,
     parent: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Asks one question after the other, on one PostgreSQL. Answers what bench/results.py keeps."""
@@ -79,7 +80,7 @@ async def ask(
         async with running_postgres(directory / "postgres") as postgres:
             for kind in questions:
                 tell(f"{kind.name}: {kind.title}")
-                bench = Bench(directory, postgres, systems, rounds, quick, tell, server_core, generator_core)
+                bench = Bench(directory, postgres, systems, rounds, quick, tell, server_core, generator_core, waiting)
                 began = time.monotonic()
                 rows = await kind().run(bench)
                 answers[kind.name] = {
@@ -129,6 +130,9 @@ def write_page() -> None:
 @click.option("--systems", "system_names", help="Names with commas between; all by default.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Runs of each, interleaved.")
 @click.option("--quick", is_flag=True, help="Shorter runs, for developers.")
+@click.option(
+    "--waiting", default=0, type=click.IntRange(0), help="Envelopes for `growth`, instead of 10^5 and of 10^6."
+)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Puts the results into this file.")
 @click.option(
     "--publish", is_flag=True, help="Puts the results into docs/benchmarks/ and the tables into docs/benchmarks.md."
@@ -142,6 +146,7 @@ def main(
     system_names: str | None,
     rounds: int,
     quick: bool,
+    waiting: int,
     json_path: Path | None,
     publish: bool,
     render: bool,
@@ -153,7 +158,7 @@ def main(
         return
     questions = chosen(question_names, QUESTIONS, "question")
     systems = chosen(system_names, SYSTEMS, "system")
-    answers = trio.run(lambda: ask(questions, systems, rounds=rounds, quick=quick, parent=directory))
+    answers = trio.run(lambda: ask(questions, systems, rounds=rounds, quick=quick, waiting=waiting, parent=directory))
     if json_path is not None:
         merge(json_path, answers)
     if publish:

@@ -48,6 +48,8 @@ class Bench:
     tell: Callable[[str], None]
     server_core: int | None
     generator_core: int | None
+    waiting: int = 0
+    """Envelopes to measure growth with; 0: as the question has it."""
     left_out: dict[str, str] = field(default_factory=dict)
     """System -> why it is not in the table."""
     failures: list[Row] = field(default_factory=list)

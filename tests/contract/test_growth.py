@@ -1,4 +1,5 @@
 """What a message costs does not grow with the mail that waits: counted in blocks that a statement touches, never in time.
+Nor does the disk fill with mail that has come and gone.
 
 The connection and its prepared statements are older than the mail, and were planned while the tables were nearly empty and vacuumed, which is
 when a planner falls for a sequential scan and may keep it.
@@ -14,9 +15,10 @@ from uuid import UUID
 
 import pytest
 
+from bench.mail import TTL_S, churn, fill_mailboxes, make_partitions, sizes
 from relay.database import Database
 from relay.held_connection import HeldConnection
-from relay.partitions import keep_partitions
+from relay.partitions import WEEK_S, Week, keep_partitions
 from relay.post_store import HOT_SETUP
 from relay.queries import mailbox
 from tests.contract.test_plans import ACCOUNTS, fill
@@ -72,3 +74,28 @@ async def test_a_message_costs_the_same_among_many(database: Database, setup: tu
     # This account has twenty envelopes more to count and to read, a row and its way into the index each.
     for name, own in (("put", MORE_EACH), ("page", MORE_EACH), ("remove", 0)):
         assert among[name] <= alone[name] * 1.5 + 2 * own + DEEPER * 4, (name, alone, among)
+
+
+async def test_space_is_used_again_and_comes_back_with_the_partition(database: Database) -> None:
+    now = int(time.time())
+    expired = Week(now // WEEK_S - 8)
+    await fill_mailboxes(database, 200, 400, now)
+    before = await sizes(database)
+    assert before.waiting == 400
+    await make_partitions(database, [expired])
+    # Or one that comes along in the middle of the first turn would make it smaller than the others.
+    await database.execute(f"ALTER TABLE {expired.name} SET (autovacuum_enabled = off)")
+    taken = []
+    for _ in range(3):
+        await churn(database, expired, 2000, 300)
+        await database.execute("VACUUM envelopes", timeout_s=60)
+        taken.append(await sizes(database))
+    # One in fifty stays; the room of all others is taken by those who come after them.
+    assert taken[0].table_bytes > before.table_bytes + 1_000_000
+    assert taken[2].waiting - before.waiting < 3 * 2100 / 50
+    assert taken[2].table_bytes - before.table_bytes < 1.2 * (taken[0].table_bytes - before.table_bytes)
+    assert taken[2].index_bytes < 2 * taken[0].index_bytes
+    await keep_partitions(database, now, TTL_S)
+    after = await sizes(database)
+    assert after.waiting == before.waiting
+    assert after.table_bytes <= before.table_bytes + 100_000  # empty partitions of the weeks around it
