@@ -44,6 +44,8 @@ class Lane(Generic[Item]):
         self._handed_bytes = 0
         self._behind = True
         self._nudged = False
+        self.was_nudged = False
+        """Whether `next_items` returned for the sake of `nudge`."""
         self._bell = trio.Event()
 
     # -- from outside: the batch writer, the listener, the reader; all synchronous --
@@ -104,8 +106,8 @@ class Lane(Generic[Item]):
         """
         while True:
             self._expire(wall())
-            if self._nudged:
-                self._nudged = False
+            self.was_nudged, self._nudged = self._nudged, False
+            if self.was_nudged:
                 return []
             if self._can_send:
                 if self._behind:

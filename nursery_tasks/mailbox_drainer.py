@@ -9,13 +9,15 @@ from uuid import UUID
 
 from nursery_tasks.lane import Lane
 from nursery_tasks.outbox import Outbox
-from nursery_tasks.ports import Mailbox, Wall
+from nursery_tasks.ports import Mailbox, PageStore, Wall
 from relay.errors import Ending
 from relay.frames import PREKEYS_LOW, Deliver, Drained, MailboxWasFull, PrekeysLow
 from relay.records import Waiting
 
 
-async def drain_mailbox(lane: Lane[Waiting], mailbox: Mailbox, account_id: UUID, outbox: Outbox, wall: Wall) -> Ending:
+async def drain_mailbox(
+    lane: Lane[Waiting], pages: PageStore[Waiting], mailbox: Mailbox, account_id: UUID, outbox: Outbox, wall: Wall
+) -> Ending:
     """Never returns by itself; ends by cancellation or by an error.
 
     Raises:
@@ -23,7 +25,7 @@ async def drain_mailbox(lane: Lane[Waiting], mailbox: Mailbox, account_id: UUID,
     """
     drained = False
     while True:
-        envelopes = await lane.next_items(mailbox, account_id, wall)
+        envelopes = await lane.next_items(pages, account_id, wall)
         if envelopes:
             # Validated when they were posted, and a record has an envelope's fields: nothing is copied or checked again.
             await outbox.say(Deliver.model_construct(envelopes=envelopes))
@@ -31,7 +33,7 @@ async def drain_mailbox(lane: Lane[Waiting], mailbox: Mailbox, account_id: UUID,
             drained = True
             await outbox.send(Drained())
             await _tell_notices(mailbox, account_id, outbox)
-        elif not envelopes and drained:
+        elif drained and lane.was_nudged:
             await _tell_notices(mailbox, account_id, outbox)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from relay.errors import Ending
-from relay.records import AckBatch, Notices, Outcome, Posting, PushOutcome, PushTarget, Ringing, Waiting
+from relay.records import AckBatch, Notices, Outcome, PageAsk, Posting, PushOutcome, PushTarget, Ringing, Waiting
 
 Wall = Callable[[], float]
 """Seconds since 1970. Durations are measured on trio's clock, never on this one."""
@@ -78,6 +78,9 @@ class PageStore(Protocol[T]):
 
 class Mailbox(PostStore, AckStore, PageStore[Waiting], Protocol):
     """The durable queue of sealed envelopes."""
+
+    async def pages(self, asked: Sequence[PageAsk]) -> Sequence[tuple[list[Waiting], bool]]:
+        """Many pages at once, one an ask, in order (nursery_tasks/page_reader.py). No account may occur twice."""
 
     async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
         """Counts the account's session epoch up and answers it; None if there is no such account.

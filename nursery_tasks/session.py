@@ -22,7 +22,7 @@ from nursery_tasks.inbound_reader import read_mailbox_app, read_post_app
 from nursery_tasks.lane import Lane
 from nursery_tasks.mailbox_drainer import drain_mailbox
 from nursery_tasks.outbox import Outbox
-from nursery_tasks.ports import AckLine, Mailbox, Peer, PostLine, Signals, Switchboard, Wall
+from nursery_tasks.ports import AckLine, Mailbox, PageStore, Peer, PostLine, Signals, Switchboard, Wall
 from nursery_tasks.unanswered import Unanswered
 from relay.errors import ENDING_OF, Ending, RelayError
 from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Hello
@@ -162,6 +162,7 @@ class MailboxServices:
     """What mailbox sessions share."""
 
     mailbox: Mailbox
+    mail_pages: PageStore[Waiting]
     signals: Signals
     mail_acks: AckLine
     signal_acks: AckLine
@@ -208,7 +209,9 @@ async def run_mailbox_session(
         )  # fmt: skip
 
     async def mailbox_drainer() -> Ending:
-        return await drain_mailbox(session.mail, services.mailbox, account_id, session.outbox, services.wall)
+        return await drain_mailbox(
+            session.mail, services.mail_pages, services.mailbox, account_id, session.outbox, services.wall
+        )
 
     async def call_signal_forwarder() -> Ending:
         return await forward_call_signals(session.signals, services.signals, account_id, session.outbox, services.wall)

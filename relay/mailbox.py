@@ -15,25 +15,36 @@ from relay.config import Settings
 from relay.database import Database
 from relay.errors import DatabaseUnavailable, Refusal
 from relay.held_connection import HeldConnection
-from relay.post_store import ACK_SETUP, PUT_SETUP, PostStore, Statements
+from relay.post_store import ACK_SETUP, HOT_SETUP, PUT_SETUP, PostStore, Statements
 from relay.queries import mailbox as queries
-from relay.records import Notices, Outcome, Posting, Waiting
+from relay.records import Notices, Outcome, PageAsk, Posting, Waiting
 
 
 class PostgresMailbox(PostStore):
-    """Two held connections: one that stores (durable commits), one that deletes. Pages come over the pool."""
+    """Three held connections: one that stores (durable commits), one that deletes, one that reads pages."""
 
-    def __init__(self, settings: Settings, database: Database, puts: HeldConnection, removes: HeldConnection) -> None:
-        statements = Statements(queries.COMPARE, queries.REMOVE, queries.PAGE)
-        super().__init__(statements, database, puts, removes)
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        puts: HeldConnection,
+        removes: HeldConnection,
+        reads: HeldConnection,
+    ) -> None:
+        super().__init__(Statements(queries.COMPARE, queries.REMOVE), database, puts, removes)
+        self._reads = reads
         self._quota = (settings.mailbox_envelopes, settings.mailbox_bytes, settings.mailbox_stranger_envelopes)
 
     @staticmethod
     @asynccontextmanager
     async def open(settings: Settings, database: Database) -> AsyncIterator[PostgresMailbox]:
         """The mailbox with its connections, for as long as the block runs."""
-        async with database.hold(PUT_SETUP) as puts, database.hold(ACK_SETUP) as removes:
-            yield PostgresMailbox(settings, database, puts, removes)
+        async with (
+            database.hold(PUT_SETUP) as puts,
+            database.hold(ACK_SETUP) as removes,
+            database.hold(HOT_SETUP) as reads,
+        ):
+            yield PostgresMailbox(settings, database, puts, removes, reads)
 
     async def put(self, batch: Sequence[Posting]) -> list[Outcome]:
         """Commits a batch; one outcome a posting, in order. No (account, id) may occur twice in it.
@@ -63,8 +74,30 @@ class PostgresMailbox(PostStore):
         self, account_id: UUID, *, limit: int, max_bytes: int, skip: Collection[UUID]
     ) -> tuple[list[Waiting], bool]:
         """See nursery_tasks.ports.PageStore."""
-        rows, exhausted = await self._page(account_id, limit, max_bytes, skip)
-        return [Waiting(row["envelope_id"], row["arrived_at"], row["body"]) for row in rows], exhausted
+        return (await self.pages([PageAsk(account_id, limit, max_bytes, skip)]))[0]
+
+    async def pages(self, asked: Sequence[PageAsk]) -> list[tuple[list[Waiting], bool]]:
+        """Many pages in one statement (nursery_tasks.page_reader.PagesStore)."""
+        skipped: list[UUID] = []
+        bounds: list[tuple[int, int]] = []  # a page skips its own ids only: two mailboxes may hold the same id
+        for ask in asked:
+            bounds.append((len(skipped) + 1, len(skipped) + len(ask.skip)))
+            skipped += ask.skip
+        rows = await self._reads.fetch(
+            queries.PAGES,
+            [ask.account_id for ask in asked],
+            [ask.limit for ask in asked],
+            [ask.max_bytes for ask in asked],
+            [first for first, _ in bounds],
+            [last for _, last in bounds],
+            skipped,
+        )
+        found: list[list[Waiting]] = [[] for _ in asked]
+        candidates = [0] * len(asked)
+        for n, id_, at, body, many in rows:
+            found[n - 1].append(Waiting(id_, at, body))
+            candidates[n - 1] = many
+        return [(page, many <= len(page)) for page, many in zip(found, candidates, strict=True)]
 
     async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
         """Counts the session epoch up and notes the day; None if there is no such account, or it was recovered another number of times."""

@@ -1,8 +1,8 @@
-"""What the mailbox and the signals have in common: posts go in by batches, acknowledgements go out by batches, pages are read."""
+"""What the mailbox and the signals have in common: posts go in by batches, acknowledgements go out by batches."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -36,7 +36,6 @@ class Statements(NamedTuple):
 
     compare: str
     remove: str
-    page: str
 
 
 class PostStore:
@@ -64,12 +63,6 @@ class PostStore:
             epochs += [acks.epoch] * len(acks.ids)
             ids += acks.ids
         await self._removes.execute(self._statements.remove, accounts, epochs, ids)
-
-    async def _page(
-        self, account_id: UUID, limit: int, max_bytes: int, skip: Collection[UUID]
-    ) -> tuple[list[Row], bool]:
-        rows = await self._database.fetch(self._statements.page, account_id, list(skip), limit, max_bytes)
-        return rows, not rows or rows[0]["candidates"] <= len(rows)
 
     async def _outcomes(self, batch: Sequence[Posting], rows: Sequence[Row]) -> list[Outcome]:
         """Reads the rows of a PUT statement. What was neither inserted nor refused is there already, and what a full mailbox

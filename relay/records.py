@@ -6,6 +6,7 @@ This module imports relay.errors only.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
@@ -71,6 +72,15 @@ class PushOutcome(Enum):
     """The push service could not be reached, or asked to wait."""
     GONE = "gone"
     """There is no such endpoint any more, or it is not one that the relay asks."""
+
+
+class PageAsk(NamedTuple):
+    """What is read of one mailbox: at most so many items and bytes of bodies, without the ids in `skip`."""
+
+    account_id: UUID
+    limit: int
+    max_bytes: int
+    skip: Collection[UUID]
 
 
 class AckBatch(NamedTuple):

@@ -21,6 +21,7 @@ from nursery_tasks.batch_writer import AckWriter, PostWriter
 from nursery_tasks.dispatch import Dispatch
 from nursery_tasks.lag_probe import LAG, LagProbe
 from nursery_tasks.notifier import Notifier
+from nursery_tasks.page_reader import PageReader
 from nursery_tasks.push_sender import PushSender
 from nursery_tasks.session import MailboxServices, PostServices, Timing
 from nursery_tasks.sweeper import sweep
@@ -187,6 +188,7 @@ class Runtime:
         metrics.watch("sessions", "post", lambda: switchboard.post_sessions)
         exchange = Exchange(settings.var_directory / "metrics", metrics)
         mail_acks, signal_acks = AckWriter(mailbox), AckWriter(signals)
+        mail_pages = PageReader(mailbox)
         keys = load_keys(settings.secrets_directory)
         self._services = replace(
             identity_services(settings, database, keys, wall_clock=time.time),
@@ -198,6 +200,7 @@ class Runtime:
         self._sessions = SessionServices(
             MailboxServices(
                 mailbox,
+                mail_pages,
                 signals,
                 mail_acks,
                 signal_acks,
@@ -233,6 +236,7 @@ class Runtime:
                 signal_writer.run,
                 mail_acks.run,
                 signal_acks.run,
+                mail_pages.run,
                 notifier.run,
                 wakeups.check_epochs,
             ):

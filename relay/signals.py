@@ -23,7 +23,7 @@ class PostgresSignals(PostStore):
     """Two held connections, both without durable commits: the table itself is not durable."""
 
     def __init__(self, database: Database, puts: HeldConnection, removes: HeldConnection) -> None:
-        super().__init__(Statements(queries.COMPARE, queries.REMOVE, queries.PAGE), database, puts, removes)
+        super().__init__(Statements(queries.COMPARE, queries.REMOVE), database, puts, removes)
 
     @staticmethod
     @asynccontextmanager
@@ -54,7 +54,8 @@ class PostgresSignals(PostStore):
         self, account_id: UUID, *, limit: int, max_bytes: int, skip: Collection[UUID]
     ) -> tuple[list[Ringing], bool]:
         """See nursery_tasks.ports.PageStore. Expired signals are not in it."""
-        rows, exhausted = await self._page(account_id, limit, max_bytes, skip)
+        rows = await self._database.fetch(queries.PAGE, account_id, list(skip), limit, max_bytes)
+        exhausted = not rows or rows[0]["candidates"] <= len(rows)
         return [Ringing(row["signal_id"], row["expires_at"], row["body"]) for row in rows], exhausted
 
     async def sweep(self) -> None:

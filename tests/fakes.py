@@ -18,7 +18,7 @@ import trio
 
 from nursery_tasks.ports import Mailbox, Peer, Poster, Rates, Signals, Wall
 from relay.errors import BadFrame, PeerGone, Refusal, SlowReader
-from relay.records import AckBatch, Notices, Outcome, Posting, Ringing, Stored, Waiting
+from relay.records import AckBatch, Notices, Outcome, PageAsk, Posting, Ringing, Stored, Waiting
 
 T = TypeVar("T", Waiting, Ringing)
 
@@ -133,14 +133,24 @@ class _Store(Generic[T]):
         self, account_id: UUID, *, limit: int, max_bytes: int, skip: Collection[UUID]
     ) -> tuple[list[T], bool]:
         self.page_calls += 1
+        page = self._snapshot(account_id, limit, max_bytes, skip)
+        # A gate here is between the snapshot and its arrival, where a database spends its time too.
+        await self._call("page")
+        return page
+
+    async def pages(self, asked: Sequence[PageAsk]) -> list[tuple[list[T], bool]]:
+        self.page_calls += 1
+        pages = [self._snapshot(*ask) for ask in asked]
+        await self._call("page")
+        return pages
+
+    def _snapshot(self, account_id: UUID, limit: int, max_bytes: int, skip: Collection[UUID]) -> tuple[list[T], bool]:
         left = [row.posting for row in self.held(account_id) if row.posting.id not in skip]
         page: list[Posting] = []
         for posting in left[:limit]:
             if page and sum(len(p.body) for p in page) + len(posting.body) > max_bytes:
                 break
             page.append(posting)
-        # A gate here is between the snapshot and its arrival, where a database spends its time too.
-        await self._call("page")
         return [self.record(posting) for posting in page], len(page) == len(left)
 
     async def _call(self, name: str) -> None:

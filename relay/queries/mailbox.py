@@ -84,20 +84,27 @@ WHERE a.session_epoch = k.epoch AND e.envelope_id = k.envelope_id
   AND (e.account_id, e.envelope_id) <= (k.account_id, k.envelope_id)
 """
 
-# $1 account, $2 ids to skip, $3 most items, $4 most bytes
-# -> the page in order of arrival, each row with the number of candidates: one more than the page if something is left.
-PAGE = """
-SELECT t.envelope_id, t.arrived_at, t.body, t.candidates
+# A page an element: $1 accounts, $2 most items, $3 most bytes, $4 and $5 the first and the last of its ids to skip in $6
+# -> pages in order of asking, each in order of arrival; each row with the number of its page (from 1) and of its candidates: one more than
+# the page has if something is left.
+PAGES = """
+SELECT r.n, t.envelope_id, t.arrived_at, t.body, t.candidates
 FROM (
-    SELECT c.*, sum(octet_length(c.body)) OVER (ORDER BY c.seq) AS total, count(*) OVER () AS candidates
+    SELECT i.*, ($6::uuid[])[i.first_skip : i.last_skip] AS skip
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::int[], $5::int[])
+        WITH ORDINALITY AS i (account_id, most_items, most_bytes, first_skip, last_skip, n)
+    OFFSET 0
+) r, LATERAL (
+    SELECT c.*, sum(octet_length(c.body)) OVER w AS total, row_number() OVER w AS place, count(*) OVER () AS candidates
     FROM (
         SELECT envelope_id, seq, arrived_at, body FROM envelopes
-        WHERE account_id = $1 AND seq > 0 AND envelope_id <> ALL($2::uuid[])
-        ORDER BY seq LIMIT $3::bigint + 1
+        WHERE account_id = r.account_id AND seq > 0 AND envelope_id <> ALL(r.skip)
+        ORDER BY seq LIMIT r.most_items + 1
     ) c
+    WINDOW w AS (ORDER BY c.seq)
 ) t
-WHERE t.total <= $4::bigint OR t.total = octet_length(t.body)
-ORDER BY t.seq LIMIT $3
+WHERE t.place <= r.most_items AND (t.total <= r.most_bytes OR t.place = 1)
+ORDER BY r.n, t.seq
 """
 
 # $1 account, $2 today

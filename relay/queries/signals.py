@@ -63,7 +63,7 @@ WHERE a.session_epoch = k.epoch AND e.signal_id = k.signal_id
   AND (e.account_id, e.signal_id) <= (k.account_id, k.signal_id)
 """
 
-# $1 account, $2 ids to skip, $3 most items, $4 most bytes -> as relay/queries/mailbox.py PAGE
+# $1 account, $2 ids to skip, $3 most items, $4 most bytes -> the page in order of arrival, with candidates as in relay/queries/mailbox.py PAGES
 PAGE = """
 SELECT t.signal_id, t.expires_at, t.body, t.candidates
 FROM (

@@ -49,7 +49,7 @@ async def costs(connection: HeldConnection, account_id: UUID) -> dict[str, int]:
         " ARRAY[convert_to(repeat('x', 1024), 'UTF8')], ARRAY[1]::bigint[], ARRAY[false], 1000, 33554432, 100"
     )
     ack = f"ARRAY['{account_id}']::uuid[], ARRAY[0]::bigint[], ARRAY['{envelope_id}']::uuid[]"
-    page = f"'{account_id}', ARRAY[]::uuid[], 64, 180000"
+    page = f"ARRAY['{account_id}']::uuid[], ARRAY[64], ARRAY[180000], ARRAY[1], ARRAY[0], ARRAY[]::uuid[]"
     put = await blocks(connection, "put", post)
     read = await blocks(connection, "page", page)
     return {"put": put, "page": read, "remove": await blocks(connection, "remove", ack)}
@@ -62,8 +62,8 @@ async def test_a_message_costs_the_same_among_many(database: Database, setup: tu
     await database.execute("UPDATE accounts SET contact_access_hash = $1", sha256(b"").digest())
     await database.execute("VACUUM (ANALYZE) accounts, envelopes", timeout_s=30)
     async with database.hold(setup) as connection:
-        for name in ("put", "page", "remove"):
-            await connection.execute(f"PREPARE {name} AS {getattr(mailbox, name.upper())}")
+        for name, statement in (("put", mailbox.PUT), ("page", mailbox.PAGES), ("remove", mailbox.REMOVE)):
+            await connection.execute(f"PREPARE {name} AS {statement}")
         for _ in range(8):  # past the fifth, PostgreSQL may keep a plan for good
             alone = await costs(connection, account_id)
         await keep_partitions(database, int(time.time()), 86400)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from relay.errors import Refusal
-from relay.records import AckBatch, Notices, Stored
+from relay.records import AckBatch, Notices, PageAsk, Stored
 from tests.contract.worlds import CONTACT, NUMBER, WRONG, World, posting, stranger_to_all
 
 N, F = Stored.NEW, Refusal.MAILBOX_FULL
@@ -131,3 +131,37 @@ async def test_neither_is_somebody_without_access(world: World) -> None:
 async def test_keys_that_are_left_are_counted(world: World, left: int) -> None:
     account_id = await world.add_account(prekeys=left)
     assert await world.mailbox.notices(account_id) == Notices(left, left, mailbox_was_full=False)
+
+
+async def test_pages_of_many_mailboxes_at_once_are_those_of_each(world: World) -> None:
+    accounts = [await world.add_account() for _ in range(4)]
+    batches = [[posting(account_id, f"{n} {item}") for item in range(6)] for n, account_id in enumerate(accounts)]
+    await world.mailbox.put([one for items in zip(*batches, strict=True) for one in items])
+    asked = [
+        PageAsk(accounts[2], 10, 10**6, ()),
+        PageAsk(accounts[0], 2, 10**6, {batches[0][0].id}),
+        PageAsk(stranger_to_all(), 10, 10**6, {batches[2][0].id}),
+        PageAsk(accounts[3], 10, 2 * 1024, {batches[3][0].id, batches[3][1].id}),
+        PageAsk(accounts[1], 6, 10**6, ()),
+    ]
+    pages = await world.mailbox.pages(asked)
+    assert list(pages) == [
+        await world.mailbox.page(id_, limit=limit, max_bytes=size, skip=skip) for id_, limit, size, skip in asked
+    ]
+    read = [([item.body.rstrip(b".").decode() for item in page], exhausted) for page, exhausted in pages]
+    assert read == [
+        ([f"2 {item}" for item in range(6)], True),
+        (["0 1", "0 2"], False),
+        ([], True),
+        (["3 2", "3 3"], False),
+        ([f"1 {item}" for item in range(6)], True),
+    ]
+
+
+async def test_a_page_skips_only_its_own_ids(world: World) -> None:
+    """Ids are the senders' choice: two mailboxes may hold the same one, and it may be in flight to one of them."""
+    one, two = await world.add_account(), await world.add_account()
+    envelope = posting(one, "same")
+    await world.mailbox.put([envelope, posting(two, "same", id_=envelope.id)])
+    pages = await world.mailbox.pages([PageAsk(one, 9, 10**6, {envelope.id}), PageAsk(two, 9, 10**6, ())])
+    assert [len(page) for page, _ in pages] == [0, 1]

@@ -22,12 +22,13 @@ POST = f"ARRAY[{ID}]::uuid[], ARRAY[{ID}]::uuid[], ARRAY['']::bytea[], ARRAY['']
 ACK = f"ARRAY[{ID}]::uuid[], ARRAY[1]::bigint[], ARRAY[{ID}]::uuid[]"
 COMPARE = f"ARRAY[{ID}]::uuid[], ARRAY[{ID}]::uuid[], ARRAY['']::bytea[]"
 PAGE = f"{ID}, ARRAY[{ID}]::uuid[], 64, 180000"
+PAGES = f"ARRAY[{ID}]::uuid[], ARRAY[64], ARRAY[180000], ARRAY[1], ARRAY[1], ARRAY[{ID}]::uuid[]"
 
 HOT = {
     "mailbox PUT": (mailbox.PUT, f"{POST}, 1000, 33554432, 100"),
     "mailbox COMPARE": (mailbox.COMPARE, COMPARE),
     "mailbox REMOVE": (mailbox.REMOVE, ACK),
-    "mailbox PAGE": (mailbox.PAGE, PAGE),
+    "mailbox PAGES": (mailbox.PAGES, PAGES),
     "mailbox NOTE_FULL": (mailbox.NOTE_FULL, f"ARRAY[{ID}]::uuid[]"),
     "signals PUT": (signals.PUT, f"{POST}, 256"),
     "signals COMPARE": (signals.COMPARE, COMPARE),
@@ -116,7 +117,7 @@ async def test_pages_come_from_the_index_in_order_of_arrival(database: Database)
     await fill(database, 4000)
     account_id: UUID = await database.fetchval("SELECT account_id FROM accounts LIMIT 1")
     async with database.hold(HOT_SETUP) as connection:
-        text = await plan(connection, mailbox.PAGE, PAGE.replace(ID, f"'{account_id}'", 1))
+        text = await plan(connection, mailbox.PAGES, PAGES.replace(ID, f"'{account_id}'", 1))
     assert "Merge Append" in text
     assert "_account_id_seq_idx" in text
     assert "->  Sort" not in text

@@ -14,7 +14,6 @@ import signal
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import trio
@@ -25,10 +24,10 @@ from relay import mailbox
 from relay.errors import DatabaseUnavailable, Refusal
 from relay.mailbox import PostgresMailbox
 from relay.queries import mailbox as queries
-from relay.records import Outcome, Posting, Stored, Waiting
+from relay.records import Outcome, PageAsk, Posting, Stored, Waiting
 
 _put = PostgresMailbox.put
-_page = PostgresMailbox.page
+_pages = PostgresMailbox.pages
 
 
 async def _in_the_background(self: PostgresMailbox, batches: list[Sequence[Posting]]) -> None:
@@ -58,16 +57,17 @@ def ack_before_commit() -> None:
 def delete_before_delivery() -> None:
     """Deletes what it read for a deliver frame, without waiting for the acknowledgement."""
 
-    async def page(self: PostgresMailbox, account_id: UUID, **how: Any) -> tuple[list[Waiting], bool]:
-        found, exhausted = await _page(self, account_id, **how)
-        await self._removes.execute(
-            "DELETE FROM envelopes WHERE account_id = $1 AND envelope_id = ANY($2::uuid[])",
-            account_id,
-            [one.id for one in found],
-        )
-        return found, exhausted
+    async def pages(self: PostgresMailbox, asked: Sequence[PageAsk]) -> list[tuple[list[Waiting], bool]]:
+        found = await _pages(self, asked)
+        for ask, (page, _) in zip(asked, found, strict=True):
+            await self._removes.execute(
+                "DELETE FROM envelopes WHERE account_id = $1 AND envelope_id = ANY($2::uuid[])",
+                ask.account_id,
+                [one.id for one in page],
+            )
+        return found
 
-    PostgresMailbox.page = page  # type: ignore[method-assign]
+    PostgresMailbox.pages = pages  # type: ignore[method-assign]
 
 
 def lost_wake_up() -> None:

@@ -16,6 +16,7 @@ from nursery_tasks import wakeup_listener as topics
 from nursery_tasks.batch_writer import AckWriter, PostWriter
 from nursery_tasks.dispatch import Dispatch
 from nursery_tasks.notifier import Notifier
+from nursery_tasks.page_reader import PageReader
 from nursery_tasks.session import MailboxServices, Timing, run_mailbox_session
 from nursery_tasks.wakeup_listener import Wakeups
 from relay.errors import DatabaseUnavailable, Ending, Refusal
@@ -93,10 +94,12 @@ class Node:
             mailbox, MemoryRates(), dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell, batch_items=4
         )
         acks, signal_acks = AckWriter(mailbox, batch_ids=8), AckWriter(signals)
+        pages = PageReader(mailbox)
         self.services = MailboxServices(
-            mailbox, signals, acks, signal_acks, self.switchboard, lambda id_: notifier.tell(topics.SESSIONS, id_), wall
-        )
-        self._tasks = (self.posts.run, acks.run, signal_acks.run, notifier.run, self.wakeups.check_epochs)
+            mailbox, pages, signals, acks, signal_acks,
+            self.switchboard, lambda id_: notifier.tell(topics.SESSIONS, id_), wall,
+        )  # fmt: skip
+        self._tasks = (self.posts.run, acks.run, signal_acks.run, pages.run, notifier.run, self.wakeups.check_epochs)
         self._scope = trio.CancelScope()
         self.sessions: trio.Nursery | None = None
 

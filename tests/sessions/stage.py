@@ -16,6 +16,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from nursery_tasks.batch_writer import AckWriter, PostWriter
+from nursery_tasks.page_reader import PageReader
 from nursery_tasks.session import (
     MailboxServices,
     PostServices,
@@ -127,13 +128,21 @@ class Stage:
         self.signal_writer = PostWriter(self.signals, self.rates, self._rang, self.looked.append, self._full)
         self.mail_acks = AckWriter(self.mailbox)
         self.signal_acks = AckWriter(self.signals)
+        self.mail_pages = PageReader(self.mailbox)
         self.mailbox_services = MailboxServices(
-            self.mailbox, self.signals, self.mail_acks, self.signal_acks, self.switchboard, self.announced.append, wall
+            self.mailbox,
+            self.mail_pages,
+            self.signals,
+            self.mail_acks,
+            self.signal_acks,
+            self.switchboard,
+            self.announced.append,
+            wall,
         )
         self.post_services = PostServices(self.mail_writer, self.signal_writer, self.switchboard, wall)
 
     async def start(self) -> None:
-        for writer in (self.mail_writer, self.signal_writer, self.mail_acks, self.signal_acks):
+        for writer in (self.mail_writer, self.signal_writer, self.mail_acks, self.signal_acks, self.mail_pages):
             await self.nursery.start(writer.run)
 
     def _stored(self, posting: Posting) -> None:
@@ -231,7 +240,7 @@ class Stage:
             assert (statistics.open_send_channels, statistics.open_receive_channels) == (0, 0)
             assert (statistics.tasks_waiting_send, statistics.tasks_waiting_receive) == (0, 0)
         assert [task for task in self.nursery.child_tasks if task.child_nurseries] == []
-        assert len(self.nursery.child_tasks) == 4, "the batch writers, and nobody else"
+        assert len(self.nursery.child_tasks) == 5, "the batch writers, the page reader, and nobody else"
         assert trio.lowlevel.current_statistics().tasks_living <= self._tasks
 
 
