@@ -58,8 +58,8 @@ setup-calls: ## install coturn and espeak-ng (Debian packages), which the tests 
 	@scripts/check_packages.sh "tests of calls" turnserver:coturn espeak-ng:espeak-ng
 
 .PHONY: setup-operator
-setup-operator: ## install Chromium, nginx and Caddy (Debian packages), which tests of the invite page and of deploy/ run
-	@scripts/check_packages.sh "some tests are left out" chromium:chromium nginx:nginx-light caddy:caddy || true
+setup-operator: ## install Chromium, nginx, Caddy and tor (Debian packages), which tests of the invite page and of deploy/ run
+	@scripts/check_packages.sh "some tests are left out" chromium:chromium nginx:nginx-light caddy:caddy tor:tor || true
 
 # -- use -------------------------------------------------------------------------------------------------------------
 
@@ -74,6 +74,13 @@ demo: setup ## two people write to each other through a relay of their own, in o
 .PHONY: newcomer
 newcomer: setup ## a relay by the page, from `relay init` to two people talking, with the time of each step (FRESH=1 installs first)
 	@exec $(BIN)/python -m tests.newcomer $(if $(FRESH),--fresh)
+
+SUITE ?= bookworm
+
+.PHONY: bare-machine
+bare-machine: $(PYTHON_READY) ## the commands of docs/operations.md in a bare Debian, with the time of each (root; SUITE=bookworm)
+	@scripts/check_packages.sh "a bare machine" debootstrap:debootstrap nsenter:util-linux ip:iproute2
+	@exec $(BIN)/python -m tests.bare_machine --suite $(SUITE)
 
 # -- checks ----------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -20,6 +21,8 @@ from relay.log_lines import LogFormat
 PREFIX = "SOTTOVOCE_"
 _TURN_URI = re.compile(r"turns?:(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?")
 _HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+# Tor's rend-spec-v3, section 6: 35 bytes in base32, the last of which says 3.
+_ONION_SERVICE = re.compile(r"[a-z2-7]{55}d\.onion(?::\d{1,5})?")
 _Positive = Annotated[int, Field(gt=0)]
 _Seconds = Annotated[float, Field(gt=0)]
 
@@ -144,6 +147,11 @@ class Settings(BaseModel):
     def secrets_directory(self) -> Path:
         """Keys of this relay, each file 0600."""
         return self.var_directory / "secrets"
+
+
+def is_onion_service(url: str) -> bool:
+    """Whether the name in a URL is an onion service's of version 3. Such a name is a key, and the way there is encrypted without TLS."""
+    return _ONION_SERVICE.fullmatch(urlsplit(url).netloc) is not None
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

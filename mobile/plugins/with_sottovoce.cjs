@@ -1,6 +1,6 @@
 /**
  * What the Android project of the app needs beyond what Expo and the packages write: nothing leaves the phone by a backup, no clear
- * text, libsignal's repository and libraries, and no way in for Google's services. mobile/tests/android/project.android.ts reads what comes of it.
+ * text but to onion services, libsignal's repository and libraries, and no way in for Google's services. mobile/tests/android/project.android.ts reads what comes of it.
  */
 const fs = require('node:fs');
 const path = require('node:path');
@@ -47,6 +47,7 @@ configurations.configureEach {
 `;
 
 const XML = {
+  // Tor encrypts the way to an onion service, whose name is its key; mobile/src/core/links.ts lets no other name pass without TLS.
   'network_security_config.xml': `<?xml version="1.0" encoding="utf-8"?>
 <network-security-config>
   <base-config cleartextTrafficPermitted="false">
@@ -54,6 +55,9 @@ const XML = {
       <certificates src="system" />
     </trust-anchors>
   </base-config>
+  <domain-config cleartextTrafficPermitted="true">
+    <domain includeSubdomains="true">onion</domain>
+  </domain-config>
 </network-security-config>
 `,
   // Android 12 and later look here, whatever allowBackup says of a transfer from phone to phone.

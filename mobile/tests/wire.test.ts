@@ -208,6 +208,7 @@ describe('frames', () => {
 describe('links', () => {
   const root = toBase64url(Uint8Array.of(5, ...new Uint8Array(32)));
   const code = 'a'.repeat(24);
+  const onion = '2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion';
 
   test('an invite: relay, code and trust root; keys that are not known are ignored', () => {
     const invite = parseInvite(` https://relay.example:8443/path/join#c=${code}&t=${root}&z=1\n`);
@@ -216,7 +217,7 @@ describe('links', () => {
     expect(parseInvite(`http://127.0.0.1:8000/join#c=${code}&t=${root}`).relayUrl).toBe('http://127.0.0.1:8000');
   });
 
-  test.each(['https://relay.example', 'https://relay.example:8443/path', 'http://127.0.0.1:8000', 'https://relay.example/join'])('what the page of %s opens the app with is the invite that it was opened by', (relay) => {
+  test.each(['https://relay.example', 'https://relay.example:8443/path', 'http://127.0.0.1:8000', 'https://relay.example/join', `http://${onion}`, `http://${onion}:8080/x`])('what the page of %s opens the app with is the invite that it was opened by', (relay) => {
     const fragment = `#c=${code}&t=${root}&v=${toBase64url(new Uint8Array(32).fill(1))}&s=${toBase64url(new Uint8Array(32).fill(2))}`;
     const invite = parseInvite(`${relay}/join${fragment}`);
     expect(invite.relayUrl).toBe(relay);
@@ -241,6 +242,12 @@ describe('links', () => {
     `https://user@relay.example/join#c=${code}&t=${root}`,
     `http://relay.example/join#c=${code}&t=${root}`,
     `http://localhost.evil.example/join#c=${code}&t=${root}`,
+    ...['onion', '.onion', 'facebookcorewwwi.onion', `${onion}.evil.example`, `${onion}.`, `a.${onion}`, `a${onion}`, onion.slice(1), onion.replace('2', '8'), onion.replace('d.', 'e.'), onion.toUpperCase(), onion.replace('.', '%2e'), `evil.example:80@${onion}`, `${onion}:`].map(
+      (host) => `http://${host}/join#c=${code}&t=${root}`,
+    ),
+    `http://evil.example/${onion}/join#c=${code}&t=${root}`,
+    `http://evil.example\\.${onion}/join#c=${code}&t=${root}`,
+    `sottovoce://join#c=${code}&t=${root}&r=http%3A%2F%2F${onion}.evil.example`,
     `https://relay.example/join#c=${code}&t=AAAA`,
     `https://relay.example/join#c=%&t=${root}`,
     '',

@@ -15,7 +15,7 @@ import trio
 
 from relay.app_salt import load_app_salt, phone_token_of
 from relay.commands.shared import Duration, PhoneNumber, json_option, print_json, run, settings_or_stop, stop
-from relay.config import Settings
+from relay.config import Settings, is_onion_service
 from relay.invites import Invite, Invites
 from relay.oprf import NumberOprf
 from relay.secret_files import load_keys
@@ -103,7 +103,7 @@ def _write_pictures(png: Path, links: list[str]) -> list[Path]:
 
 
 def _warn_if_nobody_can_follow(settings: Settings) -> None:
-    if settings.public_url.startswith("http:"):
+    if settings.public_url.startswith("http:") and not is_onion_service(settings.public_url):
         click.echo(
             f"Note: public_url is {settings.public_url}, so the link works only on this machine. Set SOTTOVOCE_PUBLIC_URL to the "
             "https address at which apps reach the relay, and make the invite again.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -9,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from relay.config import Settings
+from relay.config import Settings, is_onion_service
 from relay.diagnosis.finding import Finding, bad, good, warning
 from relay.errors import BadInvite, IdentifiedOnAnonymousLane, NoAccess
 from relay.frames import to_b64
@@ -26,6 +27,16 @@ LARGEST_BODY: Final = 240 * 1024
 def look_at_way_in(settings: Settings) -> Iterator[Finding]:
     """Asks the relay at its public URL. Without an answer the rest is not looked at."""
     yield _scheme(settings.public_url)
+    if is_onion_service(settings.public_url):
+        yield from _place(settings)
+        if "torsocks" not in os.environ.get("LD_PRELOAD", ""):
+            # Not even asked for: the question would tell a resolver whose service this is (RFC 7686, section 2).
+            yield warning(
+                "url-answers",
+                "an onion service can be asked through Tor only, so nobody has looked whether the relay answers there",
+                "apt-get install torsocks, then torsocks relay doctor; relay check --url http://127.0.0.1:8000 needs no Tor",
+            )
+            return
     probe = Probe(settings.public_url)
     try:
         answer = probe.call("GET", "/v1/relay")
@@ -58,7 +69,7 @@ def look_at_way_in(settings: Settings) -> Iterator[Finding]:
 def _scheme(url: str) -> Finding:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme == "https" or host.endswith(".onion"):
+    if parts.scheme == "https" or is_onion_service(url):
         return good("url-safe", "apps connect through TLS or to an onion service")
     where = "this machine" if host in ("localhost", "::1") or host.startswith("127.") else "clear text"
     return warning(
@@ -66,6 +77,20 @@ def _scheme(url: str) -> Finding:
         f"public_url is {url}: that is {where}, so no phone should use it",
         "put a proxy, tunnel or onion service in front (deploy/) and set public_url to its https address",
     )
+
+
+def _place(settings: Settings) -> Iterator[Finding]:
+    """What shows where a relay is that nobody should find."""
+    if settings.push:
+        yield warning(
+            "onion-push", "pushes tell push services this machine's address", "push = false, if nobody should know it"
+        )
+    if settings.turn_urls:
+        yield warning(
+            "onion-calls",
+            "calls go to a TURN server by its address, past Tor",
+            "leave turn_urls out, if nobody should know it",
+        )
 
 
 def _certificate(answer: Answer) -> Iterator[Finding]:

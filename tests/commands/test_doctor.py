@@ -163,6 +163,22 @@ def test_faults_of_addresses(setup: Setup, tmp_path: Path) -> None:
     assert wrong(shell) == AWAY | {"url-answers"}
 
 
+def test_an_onion_service_is_not_asked_for_past_tor(setup: Setup, tmp_path: Path) -> None:
+    shell = copy_of(setup, tmp_path)
+    shell.settings |= {"public_url": f"http://{'a' * 55}d.onion", "push": "true"}
+    found = findings(shell)
+    assert [found[code]["level"] for code in ("url-safe", "url-answers", "onion-push")] == [
+        "good",
+        "warning",
+        "warning",
+    ]
+    assert "torsocks" in found["url-answers"]["do"]
+    shell.settings["push"] = "false"
+    assert "onion-push" not in findings(shell)
+    shell.settings["public_url"] = "http://facebookcorewwwi.onion"  # version 2, which Tor has given up
+    assert findings(shell)["url-safe"]["level"] == "warning"
+
+
 def test_faults_of_keys(setup: Setup, tmp_path: Path) -> None:
     shell = copy_of(setup, tmp_path)
     assert wrong(shell) == AWAY

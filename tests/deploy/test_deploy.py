@@ -16,7 +16,7 @@ import pytest
 import trustme
 import yaml
 
-from relay.config import Settings
+from relay.config import Settings, is_onion_service
 from relay.probe import Probe, ProbeError
 from relay.routes.table import CALLS
 from tests.commands.operator_shell import Shell, run_relay
@@ -249,6 +249,50 @@ def wait_for(port: int) -> None:
             return
         assert time.monotonic() < deadline, "the proxy did not start"
         time.sleep(0.1)
+
+
+# -- the onion service -----------------------------------------------------------------------------------------------------
+
+
+@needs("tor")
+def test_tor_takes_the_onion_service(tmp_path: Path) -> None:
+    """Without a network, and so without anybody who could reach it: the service gets its name, and it is one that apps take."""
+    service = tmp_path / "service"
+    text = (DEPLOY / "onion/torrc").read_text()
+    assert "/var/lib/tor/sottovoce/" in text
+    settings = tmp_path / "torrc"
+    settings.write_text(
+        text.replace("/var/lib/tor/sottovoce/", str(service))
+        + f"DataDirectory {tmp_path}/data\nSocksPort 0\nDisableNetwork 1\nLog notice stderr\n"
+    )
+    command = ["tor", "-f", str(settings), "--defaults-torrc", "/dev/null"]
+    checked = subprocess.run([*command, "--verify-config"], capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stdout
+    with running(command, tmp_path):
+        deadline = time.monotonic() + 60
+        while not (service / "hostname").exists():
+            assert time.monotonic() < deadline, (tmp_path / "proxy.log").read_text()
+            time.sleep(0.1)
+        name = (service / "hostname").read_text().strip()
+    assert is_onion_service(f"http://{name}")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (f"http://{'a' * 55}d.onion", True),
+        (f"http://{'a' * 55}d.onion:8080/x", True),
+        (f"http://{'a' * 55}d.onion.evil.example", False),
+        (f"http://x.{'a' * 55}d.onion", False),
+        (f"http://{'a' * 55}d.onion@evil.example", False),
+        (f"http://{'a' * 56}.onion", False),
+        (f"http://{'a' * 54}d.onion", False),
+        ("http://facebookcorewwwi.onion", False),
+        ("http://onion", False),
+    ],
+)
+def test_what_is_an_onion_service(url: str, expected: bool) -> None:
+    assert is_onion_service(url) is expected
 
 
 # -- containers ------------------------------------------------------------------------------------------------------------

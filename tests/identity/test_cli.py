@@ -142,6 +142,9 @@ async def test_a_link_that_nobody_can_follow_is_remarked_upon(var: Path, schema_
     assert done.returncode == 0
     assert "SOTTOVOCE_PUBLIC_URL" in done.stderr.decode()
     json.loads(done.stdout)
+    onion = f"http://{'a' * 55}d.onion"
+    done = await _relay("invite", "--json", var=var, database_url=schema_database_url, public_url=onion)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 async def test_exit_codes_and_what_to_do_next(var: Path, database_url: str) -> None:

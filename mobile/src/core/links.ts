@@ -23,6 +23,14 @@ export interface ContactCard {
 
 const CONTACT = 'sottovoce:contact#';
 
+/** `localhost`, whichever way it is written, with or without a port. */
+const THIS_MACHINE = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/;
+/**
+ * An onion service of version 3 (Tor's rend-spec-v3, section 6): its name is its public key, 56 characters of base32 of which the last is the version, so Tor
+ * encrypts to the service and to nobody else. Names of version 2 are too short for that, and names below it are no service's.
+ */
+const ONION_SERVICE = /^[a-z2-7]{55}d\.onion(:\d{1,5})?$/;
+
 /** `a=1&b=2`; keys that nobody knows are left alone, a repeated key is refused. */
 function parseFragment(fragment: string): Map<string, string> {
   const fields = new Map<string, string>();
@@ -38,7 +46,8 @@ function parseFragment(fragment: string): Map<string, string> {
 
 /**
  * `<relay URL>/join#c=<code>&t=<trust root>&v=<VOPRF public key>&s=<app salt>`, or what the page behind it opens the app with:
- * `sottovoce://join#<the same>&r=<relay URL, percent-encoded>`. The relay must be reached over https, but for this machine itself (localhost).
+ * `sottovoce://join#<the same>&r=<relay URL, percent-encoded>`. The relay must be reached over https, but for
+ * this machine itself (localhost) and for onion services, whose way is encrypted by Tor.
  * @throws CannotDo `bad_link`
  */
 export function parseInvite(link: string): Invite {
@@ -46,8 +55,7 @@ export function parseInvite(link: string): Invite {
     const match = /^(https?):\/\/([^\s/?#@]+)((?:\/[^\s?#]*)?)\/join#(\S+)$/.exec(asWebLink(link.trim()));
     if (!match) throw new Malformed('link', 'an invite');
     const [, scheme, host, path, fragment] = match as unknown as [string, string, string, string, string];
-    const local = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(host);
-    if (scheme === 'http' && !local) throw new CannotDo('bad_link', 'the invite names a relay without encryption (http:): ask the operator for an https link');
+    if (scheme === 'http' && !THIS_MACHINE.test(host) && !ONION_SERVICE.test(host)) throw new CannotDo('bad_link', 'the invite names a relay without encryption (http:): ask the operator for an https link');
     const fields = parseFragment(fragment);
     const code = fields.get('c') ?? '';
     if (!/^\S{24}$/.test(code)) throw new Malformed('c', '24 characters');

@@ -116,7 +116,10 @@ export function violations(project: Project): string[] {
     must(!body.includes('<include'), `${section}: something is included`);
   }
   must(/<base-config cleartextTrafficPermitted="false">/.test(project.networkSecurity), 'clear-text traffic');
-  must(!/cleartextTrafficPermitted="true"|src="user"|<debug-overrides/.test(project.networkSecurity), 'network security is loosened');
+  // Tor encrypts what goes to an onion service: the only names that are spoken to without TLS.
+  const onion = /<domain-config cleartextTrafficPermitted="true">\s*<domain includeSubdomains="true">onion<\/domain>\s*<\/domain-config>/;
+  must(onion.test(project.networkSecurity), 'onion services cannot be reached');
+  must(!/cleartextTrafficPermitted="true"|src="user"|<debug-overrides/.test(project.networkSecurity.replace(onion, '')), 'network security is loosened');
 
   const all = [project.manifest, ...project.libraries.filter(({ name }) => name !== 'expo-dev-launcher' && name !== 'expo-dev-menu').map(({ manifest }) => manifest)];
   for (const component of all.flatMap(components)) {

@@ -68,6 +68,7 @@ class Lane(configure: OkHttpClient.Builder.() -> Unit = {}) : Sockets {
         .callTimeout(ANSWER_WITHIN_S, TimeUnit.SECONDS) // ends where a WebSocket begins
         .followRedirects(false)
         .followSslRedirects(false)
+        .proxySelector(OnionsByTor())
         .retryOnConnectionFailure(false) // whether the relay acted is the caller's to think about
         .apply(configure)
         .build()
