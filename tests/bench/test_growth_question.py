@@ -1,0 +1,45 @@
+"""The question of growth, on a small scale: that the mail is there while others are measured, and that what is told of it is so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.postgres import running_postgres
+from bench.questions import Bench, growth
+from bench.systems.ours import Ours
+from bench.targets import TARGETS
+
+ACCOUNTS, LEVEL, CHURNED = 200, 1000, 1280
+STAYED = CHURNED // 50 + CHURNED // 100
+
+
+@pytest.mark.timeout(300)
+async def test_mail_waits_while_others_are_measured(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"ACCOUNTS": ACCOUNTS, "LEVELS": (LEVEL,), "CHURNED": CHURNED, "WAIT_AT_A_TIME": 200, "PAIRS": 2}
+    for name, value in {**small, "WARM_S": 0.1, "MEASURE_S": 0.3}.items():
+        monkeypatch.setattr(growth, name, value)
+    said: list[str] = []
+    async with running_postgres(place, {"fsync": "off"}) as postgres:
+        bench = Bench(place.parent, postgres, (Ours,), 1, False, said.append, None, None)
+        rows = await growth.Growth().run(bench)
+        too_much = Bench(place.parent, postgres, (Ours,), 1, False, said.append, None, None, waiting=10**12)
+        assert await growth.Growth().run(too_much) == []
+        assert "GiB are needed" in too_much.left_out["ours"]
+        assert await postgres.admin.fetchval("SHOW autovacuum_naptime") == "1min"
+    assert (bench.failures, bench.left_out) == ([], {})
+    found = {row["variant"]: row for row in rows}
+    assert list(found) == ["nothing waits", "1,000 wait", "after churn", "before churn", "the expired week dropped"]
+    assert found["nothing waits"]["times_empty"] == 1
+    for variant in ("nothing waits", "1,000 wait", "after churn"):
+        assert found[variant]["messages"] > 0
+        assert found[variant]["times_empty"] > 0
+    assert (found["nothing waits"]["waiting"], found["1,000 wait"]["waiting"]) == (0, LEVEL)
+    assert found["before churn"]["waiting"] == ACCOUNTS
+    assert ACCOUNTS < found["after churn"]["waiting"] <= ACCOUNTS + STAYED + 4
+    # What stayed of the expired week went with it; what stayed of this week did not.
+    assert ACCOUNTS < found["the expired week dropped"]["waiting"] < found["after churn"]["waiting"]
+    assert found["the expired week dropped"]["table_mib"] < found["after churn"]["table_mib"]
+    [target] = [one for one in TARGETS if one.question == "growth"]
+    assert target.measured({"growth": {"rows": rows}}) == max(row.get("times_empty", 0) for row in rows)
