@@ -12,5 +12,6 @@ from bench.questions.offline import Offline
 from bench.questions.online import Online
 from bench.questions.signals import Signals
 from bench.questions.start import Start
+from bench.questions.workers import Workers
 
-QUESTIONS: Sequence[type[Question]] = (Online, Offline, Idle, Signals, Growth, Start, Floor)
+QUESTIONS: Sequence[type[Question]] = (Online, Offline, Idle, Signals, Growth, Workers, Start, Floor)
