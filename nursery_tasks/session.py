@@ -191,16 +191,28 @@ async def run_mailbox_session(
 
     Exactly four tasks: inbound reader, mailbox drainer, call-signal forwarder, heartbeat.
     """
+    begun = await begin_mailbox_session(account_id, services, recoveries=recoveries)
+    return await go_on_with_mailbox_session(peer, account_id, services, timing, begun)
+
+
+async def begin_mailbox_session(account_id: UUID, services: MailboxServices, *, recoveries: int) -> int | Ending:
+    """The first half: the epoch of a new session, or how it ends at once."""
     try:
         epoch = await services.mailbox.begin_session(account_id, recoveries)
     except Exception as error:
+        return _ending_of(error)
+    return Ending.REVOKED if epoch is None else epoch
+
+
+async def go_on_with_mailbox_session(
+    peer: Peer, account_id: UUID, services: MailboxServices, timing: Timing, begun: int | Ending
+) -> Ending:
+    """The second half. `begun` is what the first half answered, just now."""
+    if isinstance(begun, Ending):
         session = MailboxSession(peer, 0, timing, services.wall)
-        session.end(_ending_of(error))
+        session.end(begun)
         return await session.run((), flush=False)
-    session = MailboxSession(peer, epoch or 0, timing, services.wall)
-    if epoch is None:
-        session.end(Ending.REVOKED)
-        return await session.run((), flush=False)
+    session = MailboxSession(peer, begun, timing, services.wall)
 
     async def inbound_reader() -> Ending:
         return await read_mailbox_app(

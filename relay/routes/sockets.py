@@ -1,17 +1,29 @@
-"""The two socket routes: authenticate (or refuse to), accept, run the session. docs/protocol.md, Sockets."""
+"""The two socket routes: authenticate (or refuse to), accept, run the session, which then runs without Quart. docs/protocol.md, Sockets."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import cast
+from uuid import UUID
 
+import trio
 from quart import Blueprint, websocket
 from quart.typing import ResponseReturnValue
-from quart.wrappers import Websocket
 
-from nursery_tasks.session import MailboxServices, PostServices, Timing, run_mailbox_session, run_post_session
-from relay.errors import Ending, RelayError
+from nursery_tasks.ports import Peer
+from nursery_tasks.session import (
+    MailboxServices,
+    PostServices,
+    Timing,
+    begin_mailbox_session,
+    go_on_with_mailbox_session,
+    run_post_session,
+)  # fmt: skip
+from relay.direct_websocket import DirectWebsocket
+from relay.errors import Ending, RelayError, Unavailable
 from relay.routes.http import problem
 from relay.routes.identification import authenticate_member, check_origin, refuse_identified
 from relay.services import Services
@@ -20,20 +32,36 @@ from relay.switchboard import Switchboard
 log = logging.getLogger("relay.sessions")
 
 
-class QuartPeer:
-    """A Quart WebSocket as a session wants it (nursery_tasks.ports.Peer). Errors come from relay/edge.py and relay/direct_websocket.py."""
+BEGIN_AT_ONCE = 16
+"""Mailbox sessions that are being begun at the same time; more only wait for the same few connections to the database."""
+BEGIN_WITHIN_S = 5.0
+"""How long one waits for its turn. After a restart everybody comes at once, and the last of ten thousand come again."""
 
-    def __init__(self, socket: Websocket) -> None:
-        self._socket = socket
 
-    async def receive(self) -> str:
-        return cast(str, await self._socket.receive())
+class Door:
+    """Lets members in a few at a time, in the order in which they came.
 
-    async def send(self, text: str) -> None:
-        await self._socket.send(text)
+    Without it a crowd queues at the database's pool, whose patience is short, and whoever is in already waits behind those who come.
+    """
 
-    async def close(self, code: int, reason: str) -> None:
-        await self._socket.close(code, reason)
+    def __init__(self) -> None:
+        self._places = trio.Semaphore(BEGIN_AT_ONCE)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """While the block runs, somebody is being let in.
+
+        Raises:
+            Unavailable: too many came before.
+        """
+        with trio.move_on_after(BEGIN_WITHIN_S) as waiting:
+            await self._places.acquire()
+        if waiting.cancelled_caught:
+            raise Unavailable(retry_after_s=1)
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 class SessionServices:
@@ -47,6 +75,7 @@ class SessionServices:
         self.switchboard = switchboard
         self.timing = timing
         self.most_sessions = most_sessions
+        self.door = Door()
 
 
 def socket_routes(services: Callable[[], Services], sessions: Callable[[], SessionServices]) -> Blueprint:
@@ -59,16 +88,16 @@ def socket_routes(services: Callable[[], Services], sessions: Callable[[], Sessi
             here = services()
             check_origin(websocket.headers, here.settings)
             named = websocket.headers.getlist("Authorization")
-            # Of two, who knows which a proxy before us looked at.
-            member = await authenticate_member(named[0] if len(named) == 1 else None, here)
-            shared = sessions()
+            async with sessions().door.place():
+                # Of two, who knows which a proxy before us looked at.
+                member = await authenticate_member(named[0] if len(named) == 1 else None, here)
+                shared = sessions()
+                if (socket := await _accept(shared)) is None:
+                    return None
+                begun = await begin_mailbox_session(member.account_id, shared.mailbox, recoveries=member.recoveries)
         except RelayError as error:
             return problem(error)
-        if (peer := await _accept(shared)) is not None:
-            ending = await run_mailbox_session(
-                peer, member.account_id, shared.mailbox, shared.timing, recoveries=member.recoveries
-            )
-            log.debug("a mailbox session ended: %s", ending.reason)
+        socket.go_on_with(partial(_mailbox, member.account_id, shared, begun))
         return None
 
     @blueprint.websocket("/v1/post")
@@ -80,20 +109,29 @@ def socket_routes(services: Callable[[], Services], sessions: Callable[[], Sessi
             shared = sessions()
         except RelayError as error:
             return problem(error)
-        if (peer := await _accept(shared)) is not None:
-            ending = await run_post_session(peer, shared.post, shared.timing)
-            log.debug("a post session ended: %s", ending.reason)
+        if (socket := await _accept(shared)) is not None:
+            socket.go_on_with(partial(_post, shared))
         return None
 
     return blueprint
 
 
-async def _accept(shared: SessionServices) -> QuartPeer | None:
+async def _mailbox(account_id: UUID, shared: SessionServices, begun: int | Ending, peer: Peer) -> None:
+    ending = await go_on_with_mailbox_session(peer, account_id, shared.mailbox, shared.timing, begun)
+    log.debug("a mailbox session ended: %s", ending.reason)
+
+
+async def _post(shared: SessionServices, peer: Peer) -> None:
+    ending = await run_post_session(peer, shared.post, shared.timing)
+    log.debug("a post session ended: %s", ending.reason)
+
+
+async def _accept(shared: SessionServices) -> DirectWebsocket | None:
     """Accepts the handshake; None if there is no room, which has been said."""
-    socket = cast(Websocket, websocket._get_current_object())  # type: ignore[attr-defined]  # no proxy on the hot path
+    socket = cast(DirectWebsocket, websocket._get_current_object())  # type: ignore[attr-defined]  # no proxy on the hot path
     await socket.accept()
     socket.headers.clear()  # the bearer token among them: it has been checked, and a session may last for weeks
     if shared.switchboard.sessions < shared.most_sessions:
-        return QuartPeer(socket)
+        return socket
     await socket.close(Ending.TOO_MANY.close_code or 0, Ending.TOO_MANY.reason)
     return None
