@@ -31,6 +31,11 @@ NOBODY = UUID(int=0)
 
 RETRY_EPOCHS_S = 1.0
 
+LOOK_EVERY_S = 300.0
+"""Each session looks at its mail once in this time, whether or not it was told to."""
+LOOK_IN_PARTS = 60
+"""One part of the sessions after the other, by account id, so that they do not all look at once."""
+
 
 class _Epochs(Protocol):
     async def epochs(self, account_ids: Collection[UUID]) -> dict[UUID, int]: ...
@@ -82,6 +87,19 @@ class Wakeups:
         self._unchecked.update(self._switchboard.accounts_here(account_ids))
         if self._unchecked:
             self._more.set()
+
+    async def look_around(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Has sessions look for mail that nobody told of: its process may have died between commit and word, and not come back.
+
+        Runs until cancelled. Signals do not live long enough to be worth it.
+        """
+        task_status.started()
+        part = 0
+        while True:
+            await trio.sleep(LOOK_EVERY_S / LOOK_IN_PARTS)
+            here = self._switchboard.accounts_here()
+            self._switchboard.look_at_mail([id_ for id_ in here if id_.int % LOOK_IN_PARTS == part])
+            part = (part + 1) % LOOK_IN_PARTS
 
     async def check_epochs(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Ends sessions that are not their account's newest any more; runs until cancelled."""

@@ -239,6 +239,7 @@ class Runtime:
                 mail_pages.run,
                 notifier.run,
                 wakeups.check_epochs,
+                wakeups.look_around,
             ):
                 await nursery.start(run)
             await nursery.start(database.listen, (*topics.TOPICS, LAG), notified, wakeups.gap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import ExitStack
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from nursery_tasks import wakeup_listener as topics
 from nursery_tasks.notifier import EVERY_S, Notifier
 from nursery_tasks.sweeper import sweep
-from nursery_tasks.wakeup_listener import Wakeups
+from nursery_tasks.wakeup_listener import LOOK_EVERY_S, Wakeups
 from relay.errors import DatabaseUnavailable, Ending
 from relay.records import Ringing, Waiting
 from relay.switchboard import Switchboard
@@ -352,3 +353,20 @@ async def test_a_chore_that_fails_stops_no_other_and_comes_again(
     await trio.sleep(150)
     assert done == [(name, at) for at in (60.0, 120.0) for name in "abc"]
     assert "secret" not in caplog.text
+
+
+async def test_each_session_looks_for_mail_once_in_five_minutes_unasked(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """Whoever stored it may have died before it told anybody."""
+    switchboard = Switchboard()
+    lives = {UUID(int=number): Live() for number in range(100)}
+    await nursery.start(Wakeups(switchboard, Epochs()).look_around)
+    with ExitStack() as open_:
+        for account_id, live in lives.items():
+            open_.enter_context(switchboard.mailbox(account_id, live))
+        await trio.sleep(LOOK_EVERY_S / 2)
+        half = sum(len(live.told) for live in lives.values())
+        await trio.sleep(LOOK_EVERY_S / 2 + 1)
+        assert all(live.told == ["mail"] for live in lives.values())
+        assert 0 < half < len(lives), "not all at once"
