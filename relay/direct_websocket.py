@@ -3,7 +3,7 @@
 Quart-Trio runs a task beside the handler that queues messages and, when the peer is gone, cancels the handler. A session has to
 know which of the two it met, so here `receive` says it: `PeerGone`. It also spares a task, a channel and two signals a message.
 
-Quart's contexts, its request and eight of its frames would stay in memory for as long as a session lives, 8 KiB of them. So a handler
+Quart's contexts, its request and eight of its frames would stay in memory for as long as a session lives (6 KiB). So a handler
 only checks who asks and accepts; the session that it names by `go_on_with` runs when Quart has returned.
 """
 
