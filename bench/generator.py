@@ -85,6 +85,8 @@ async def measured(
     async with generating(job) as generator:
         await generator.expect("begin")
         await begin()
+        if "messages" in job:
+            await generator.say()
         await generator.expect("end")
         await end()
         result = await generator.expect("result")

@@ -62,19 +62,21 @@ def write_alike(logger: logging.Logger) -> None:
 
 def describe(failure: BaseException) -> str:
     """Types and places of the errors in a group, and nothing that they say: "KeyError (mailbox.py:88), OSError (...)"."""
-    return ", ".join(sorted({f"{type(leaf).__name__} ({_place(leaf)})" for leaf in _leaves(failure)}))
+    return ", ".join(sorted({f"{type(leaf).__name__} ({place})" for leaf, place in _leaves(failure, "?")}))
 
 
-def _leaves(failure: BaseException) -> Iterator[BaseException]:
+def _leaves(failure: BaseException, place: str) -> Iterator[tuple[BaseException, str]]:
+    """Each with where it was raised, or the group that holds it."""
+    place = _place(failure) or place
     if isinstance(failure, BaseExceptionGroup):
         for part in failure.exceptions:
-            yield from _leaves(part)
+            yield from _leaves(part, place)
     else:
-        yield failure
+        yield failure, place
 
 
-def _place(failure: BaseException) -> str:
+def _place(failure: BaseException) -> str | None:
     traceback = failure.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return "?" if traceback is None else f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
+    return None if traceback is None else f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"

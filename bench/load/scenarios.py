@@ -92,12 +92,12 @@ class Ends:
         await together([*(sender.close for sender in self.senders), *(one.close for one in self.recipients)])
 
 
-async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
+async def online(job: Job, say: Say, ask: Ask) -> dict[str, Any]:
     """Pairs that are all connected. Warms up for `warm_s`, counts for `measure_s`, then waits until all is delivered.
 
     Both last longer, up to LONGER times, where messages come in waves so slow that a window would hold less than WAVES of them.
 
-    With `messages` in the job each sender sends exactly so many instead, and all of it counts.
+    With `messages` in the job each sender sends exactly so many instead, once it is told to go, and all of it counts.
     """
     ledger = Ledger()
     ends = Ends(job, ledger)
@@ -115,6 +115,8 @@ async def online(job: Job, say: Say, _ask: Ask) -> dict[str, Any]:
         await until(lambda: ledger.completed >= wave, job["warm_s"])
     ledger.latencies, ledger.answer_times = [], []
     say({"event": "begin"})
+    if per_sender is not None:
+        await ask()  # so few are through before anybody has read a counter
     began, before, cpu = time.perf_counter(), ledger.completed, time.process_time()
     if per_sender is None:
         await until(lambda: ledger.completed - before >= WAVES * wave, job["measure_s"])
