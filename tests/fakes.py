@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -69,7 +70,7 @@ class Gate:
         await self._opened.wait()
 
 
-class _Store(Generic[T]):
+class _Store(ABC, Generic[T]):
     """The shared half, as relay.post_store: rows by (account, id), in order of arrival."""
 
     def __init__(self, accounts: MemoryAccounts, wall: Wall = time.time) -> None:
@@ -85,11 +86,13 @@ class _Store(Generic[T]):
         """What counts against the quota."""
         return [row for (owner, _), row in self.rows.items() if owner == account_id]
 
+    @abstractmethod
     def fits(self, held: Sequence[_Row], batch: Sequence[_Row]) -> bool:
-        raise NotImplementedError
+        """Whether there is room for the batch beside what is held."""
 
+    @abstractmethod
     def record(self, posting: Posting) -> T:
-        raise NotImplementedError
+        """What a session gets of it."""
 
     async def put(self, batch: Sequence[Posting]) -> list[Outcome]:
         await self._call("put")

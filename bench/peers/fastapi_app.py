@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -66,7 +67,7 @@ async def readyz() -> dict[str, str]:
     return {"status": "ready"}
 
 
-class Session:
+class Session(ABC):
     """What both kinds of session have in common: one writer, and a heartbeat."""
 
     def __init__(self, socket: WebSocket) -> None:
@@ -85,9 +86,9 @@ class Session:
         self.small.append(text)
         self.bell.set()
 
+    @abstractmethod
     async def frames(self) -> Iterable[str]:
         """What is queued, packed."""
-        raise NotImplementedError
 
     async def write(self) -> None:
         await self.socket.send_json({**HELLO, "now": int(time.time())})
@@ -112,8 +113,9 @@ class Session:
                 self.end(4408)
                 return
 
+    @abstractmethod
     async def read(self) -> None:
-        raise NotImplementedError
+        """Takes frames until the other end or a frame ends the session."""
 
     async def run(self) -> None:
         """Whichever task ends first decides."""

@@ -11,7 +11,8 @@ import trio
 from bench.processes import pss_bytes, tree
 from bench.questions import Bench, Column, Question, Row
 from bench.systems import process
-from bench.systems.ours import environment, operators_python, until_it_is_ready
+from bench.systems.ours import environment, operators_python
+from bench.systems.served import until_it_is_ready
 
 MIB = 1024 * 1024
 

@@ -7,27 +7,18 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import trio
-
-from bench.systems import ROOT, Person, Place, System, process
-from bench.systems.members import make_members
-from bench.systems.ours import until_it_is_ready
-from relay.database import Database, open_database
+from bench.systems import ROOT, process
+from bench.systems.served import Served, until_it_is_ready
+from relay.database import open_database
 
 NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "websockets")
 ANY_WEEK = "CREATE TABLE envelopes_any PARTITION OF envelopes DEFAULT"
 
 
-class FastApi(System):
+class FastApi(Served):
     mode: ClassVar[str]
-
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
-        self._process: trio.Process | None = None
-        self._database: Database | None = None
-        self._port = 0
 
     @classmethod
     def version(cls) -> str:
@@ -54,25 +45,6 @@ class FastApi(System):
                 async with process(command, core=self.place.core, log=log, pass_fds=[number]) as self._process:
                     await until_it_is_ready("127.0.0.1", self._port, self._process)
                     yield
-
-    def pids(self) -> list[int]:
-        assert self._process is not None
-        return [self._process.pid]
-
-    @property
-    def target(self) -> dict[str, Any]:
-        return {"host": "127.0.0.1", "port": self._port}
-
-    @property
-    def database(self) -> Database:
-        assert self._database is not None
-        return self._database
-
-    async def people(self, count: int) -> list[Person]:
-        return await make_members(self.database, count)
-
-    async def mailbox_rows(self) -> int:
-        return int(await self.database.fetchval("SELECT count(*) FROM envelopes", timeout_s=60))
 
 
 class FastApiNaive(FastApi):

@@ -7,13 +7,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import trio
-
-from bench.systems import ROOT, START_S, NotStarted, Person, Place, System, process
-from bench.systems.members import make_members
-from relay.database import Database, open_database
+from bench.systems import ROOT, process
+from bench.systems.served import Served, until_it_is_ready
+from relay.database import open_database
 
 RAISED = {
     # One mailbox gets in seconds what a person gets in years.
@@ -41,7 +38,7 @@ def operators_python() -> str:
     return str(own) if own.exists() else sys.executable
 
 
-class Ours(System):
+class Ours(Served):
     name = "ours"
     title = "Sottovoce relay"
     rings = True
@@ -50,12 +47,6 @@ class Ours(System):
     """Of hypercorn."""
     settings: dict[str, object] = {}  # noqa: RUF012
     """Of the relay, on top of RAISED."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
-        self._process: trio.Process | None = None
-        self._database: Database | None = None
-        self._port = 0
 
     @classmethod
     def version(cls) -> str:
@@ -84,38 +75,3 @@ class Ours(System):
                 ) as self._process:
                     await until_it_is_ready("127.0.0.1", self._port, self._process)
                     yield
-
-    def pids(self) -> list[int]:
-        assert self._process is not None
-        return [self._process.pid]
-
-    @property
-    def target(self) -> dict[str, Any]:
-        return {"host": "127.0.0.1", "port": self._port}
-
-    @property
-    def database(self) -> Database:
-        assert self._database is not None
-        return self._database
-
-    async def people(self, count: int) -> list[Person]:
-        return await make_members(self.database, count)
-
-    async def mailbox_rows(self) -> int:
-        return int(await self.database.fetchval("SELECT count(*) FROM envelopes", timeout_s=60))
-
-
-async def until_it_is_ready(host: str, port: int, alive: trio.Process) -> None:
-    """Until `GET /readyz` says 200. Raises NotStarted when the process ends, or after a minute."""
-    request = f"GET /readyz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode()
-    with trio.move_on_after(START_S):
-        while alive.poll() is None:
-            try:
-                async with await trio.open_tcp_stream(host, port) as stream:
-                    await stream.send_all(request)
-                    if (await stream.receive_some()).startswith(b"HTTP/1.1 200"):
-                        return
-            except OSError:
-                pass
-            await trio.sleep(0.01)
-    raise NotStarted(f"exit status {alive.returncode}")

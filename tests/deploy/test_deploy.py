@@ -31,7 +31,7 @@ MOST_EXPOSED = 2.0
 
 # -- units -----------------------------------------------------------------------------------------------------------------
 
-needs_systemd = pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="no systemd-analyze")
+needs_systemd = pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="no systemd-analyze: apt-get install systemd")
 
 
 def analyzed(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -200,7 +200,10 @@ def running(command: list[str], directory: Path) -> Iterator[None]:
 
 
 def needs(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(name, path="/usr/sbin:/usr/bin") is None, reason=f"no {name}")
+    return pytest.mark.skipif(
+        shutil.which(name, path="/usr/sbin:/usr/bin") is None,
+        reason=f"no {name}: make setup-operator, as root",
+    )
 
 
 @pytest.mark.parametrize(

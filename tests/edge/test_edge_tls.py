@@ -15,7 +15,9 @@ from tests.edge import wire
 from tests.edge.server import Server, serve
 from tests.edge.wire import CLOSE, TEXT, frame
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+pytestmark = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="no openssl, which makes the certificate: apt-get install openssl"
+)
 
 
 @pytest.fixture(scope="module")

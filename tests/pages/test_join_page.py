@@ -26,7 +26,8 @@ CHROMIUM = shutil.which("chromium")
 APK = b"PK" + b"not really an app " * 100_000
 
 needs_browser = pytest.mark.skipif(
-    CHROMIUM is None or not PLAYWRIGHT.exists(), reason="no Chromium (apt-get install chromium) or no npm packages"
+    CHROMIUM is None or not PLAYWRIGHT.exists(),
+    reason="no Chromium (make setup-operator, as root) or no npm packages (make setup)",
 )
 
 
