@@ -10,6 +10,9 @@ const FRAME_MS = 10;
 /** After a stop of this process, as much is made up for; more would only be heard late. */
 const MOST_FRAMES_AT_ONCE = 10;
 
+/** How long a state that was read too early stands, at most. */
+const LOOK_AGAIN_MS = 200;
+
 /** Fills the next 10 ms, mono, 16 bit. */
 export type Microphone = (frame: Int16Array) => void;
 /** Hears 10 ms, mono. */
@@ -105,6 +108,7 @@ class NodePeer implements PeerConnection {
   readonly #devices: AudioDevices;
   readonly #listener: PeerListener;
   readonly #onClosed: () => void;
+  readonly #following: () => void;
   #closed = false;
   #track: Track | null = null;
   #sink: Sink | null = null;
@@ -135,12 +139,10 @@ class NodePeer implements PeerConnection {
         // libwebrtc asks the TURN server for a STUN binding too, which this one answers to nobody without a credential.
         if (url.startsWith('turn')) listener.turnTrouble(turnReason(errorCode, errorText));
       });
-    this.#native.onconnectionstatechange = () =>
-      this.#tell(() => {
-        const state = this.#native.connectionState;
-        if (state === 'connected') listener.media('connected');
-        else if (state === 'disconnected' || state === 'failed' || state === 'closed') listener.media('lost');
-      });
+    this.#following = followState(this.#native, (state) => {
+      if (state === 'connected') listener.media('connected');
+      else if (state === 'disconnected' || state === 'failed' || state === 'closed') listener.media('lost');
+    });
     this.#native.ontrack = ({ track }) => this.#tell(() => this.#listen(track));
   }
 
@@ -227,6 +229,7 @@ class NodePeer implements PeerConnection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#following();
     if (this.#ticking) clearInterval(this.#ticking);
     this.#sink?.stop();
     this.#track?.stop();
@@ -257,6 +260,28 @@ class NodePeer implements PeerConnection {
       speaker(channelCount === 1 ? samples : samples.filter((_, index) => index % channelCount === 0), sampleRate);
     };
   }
+}
+
+/**
+ * Tells every state that a connection settles in, from the next turn of the loop on. Answers what ends it.
+ *
+ * The binding runs its handler beside libwebrtc's own thread: the state that a handler reads may be the one before, and no other event
+ * follows. A call that had its voices back was then given up as lost. So the state is looked at again, without an event.
+ */
+export function followState(native: Pick<Native, 'connectionState' | 'onconnectionstatechange'>, tell: (state: string) => void): () => void {
+  let told = native.connectionState;
+  let ended = false;
+  const look = (): void => {
+    if (ended || native.connectionState === told) return;
+    told = native.connectionState;
+    tell(told);
+  };
+  native.onconnectionstatechange = () => void setImmediate(look);
+  const again = setInterval(look, LOOK_AGAIN_MS);
+  return () => {
+    ended = true;
+    clearInterval(again);
+  };
 }
 
 /** STUN error codes, and 701 for a server that does not answer (W3C WebRTC, RTCPeerConnectionIceErrorEvent). */

@@ -2,7 +2,7 @@
 import path from 'node:path';
 
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { Signal } from '../../src/core/calls/events.ts';
 import { permittedCandidate, voiceSdp } from '../../src/core/calls/sdp.ts';
@@ -17,6 +17,7 @@ import { openSchema } from '../../src/core/storage/schema.ts';
 import { Store } from '../../src/core/storage/store.ts';
 import { CALL_TYPES } from '../../src/core/wire/call.ts';
 import { openDatabase } from '../../src/node/database.ts';
+import { followState } from '../../src/node/peer_connections.ts';
 import { readWav, resampled, wav } from '../../src/node/sound.ts';
 import { removeDirectory, temporaryDirectory, TEST_KEY } from '../support/clients.ts';
 import { ManualClock, steadyRandom } from '../support/scripted.ts';
@@ -273,4 +274,30 @@ describe('sound in files', () => {
   test('what is no WAVE file is said to be none', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void expect(() => readWav(bytes)).toThrow('WAVE')));
   });
+});
+
+test('a state that was read too early is found without another event, and none is told twice or after the end', () => {
+  vi.useFakeTimers();
+  try {
+    const native: Parameters<typeof followState>[0] = { connectionState: 'connected', onconnectionstatechange: null };
+    const told: string[] = [];
+    const end = followState(native, (state) => told.push(state));
+    Object.assign(native, { connectionState: 'disconnected' });
+    native.onconnectionstatechange?.();
+    expect(told).toEqual([]); // never from within the binding's own call
+    vi.advanceTimersByTime(1);
+    native.onconnectionstatechange?.(); // of "connected", but the state there is still the old one
+    vi.advanceTimersByTime(1);
+    Object.assign(native, { connectionState: 'connected' });
+    vi.advanceTimersByTime(1_000);
+    expect(told).toEqual(['disconnected', 'connected']);
+    end();
+    Object.assign(native, { connectionState: 'closed' });
+    native.onconnectionstatechange?.();
+    vi.advanceTimersByTime(1_000);
+    expect(told).toEqual(['disconnected', 'connected']);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
