@@ -19,7 +19,7 @@ from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers.websocket import TrioWebsocket
 
-from relay.errors import BadFrame, PeerGone
+from relay.edge_websocket import FencedWebSocket
 
 
 class DirectWebsocket(TrioWebsocket):
@@ -47,11 +47,11 @@ class DirectWebsocketConnection(TrioASGIWebsocketConnection):
         self.session: Session | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        inbound = _Inbound(receive)
-        self.receive_channel = inbound  # type: ignore[assignment]  # of it, Quart calls receive() only
+        edge: FencedWebSocket = send.__self__  # type: ignore[attr-defined]  # ASGI has no word for it
+        self.receive_channel = _Inbound(edge)  # type: ignore[assignment]  # of it, Quart calls receive() only
         await receive()  # websocket.connect
         if (session := await self._ask_quart(send)) is not None:
-            await session(_Peer(inbound.receive, send))
+            edge.go_on_with(lambda socket: session(_Peer(socket)))
 
     async def _ask_quart(self, send: ASGISendCallable) -> Session | None:
         async def send_unless_it_goes_on(event: ASGISendEvent) -> None:  # Quart closes what a handler left open
@@ -79,18 +79,21 @@ class DirectWebsocketConnection(TrioASGIWebsocketConnection):
 
 
 class _Peer:
-    """The socket as a session wants it (nursery_tasks.ports.Peer). Errors come from relay/edge.py."""
+    """The socket as a session wants it (nursery_tasks.ports.Peer)."""
 
-    __slots__ = ("_send", "receive")
+    __slots__ = ("_socket", "finish", "receive", "send", "send_at_once")
 
-    def __init__(self, receive: Callable[[], Awaitable[str]], send: ASGISendCallable) -> None:
-        self.receive, self._send = receive, send
-
-    async def send(self, text: str) -> None:
-        await self._send({"type": "websocket.send", "bytes": None, "text": text})
+    def __init__(self, socket: FencedWebSocket) -> None:
+        self._socket = socket
+        self.receive, self.send, self.send_at_once, self.finish = (
+            socket.receive,
+            socket.say,
+            socket.say_at_once,
+            socket.finish,
+        )
 
     async def close(self, code: int, reason: str) -> None:
-        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        await self._socket.app_send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 Session = Callable[[Any], Awaitable[None]]
@@ -109,14 +112,7 @@ class AddresslessHTTPConnection(TrioASGIHTTPConnection):
 class _Inbound:
     """What Quart calls its receive channel."""
 
-    def __init__(self, receive: ASGIReceiveCallable) -> None:
-        self._receive = receive
+    __slots__ = ("receive",)
 
-    async def receive(self) -> str:
-        event: Any = await self._receive()
-        if event["type"] != "websocket.receive":
-            raise PeerGone
-        text: str | None = event.get("text")
-        if text is None:
-            raise BadFrame  # binary; an empty one arrives as None in both fields
-        return text
+    def __init__(self, socket: FencedWebSocket) -> None:
+        self.receive = socket.receive

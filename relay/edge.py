@@ -37,13 +37,13 @@ from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.logging import Logger
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
-from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.trio.worker_context import EventWrapper, WorkerContext
-from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, ConnectionState, Scope
+from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from relay.edge_protocol import FencedProtocol
+from relay.edge_websocket import FencedTaskGroup, FencedWebSocket
 from relay.errors import PeerGone, SlowReader
 from relay.log_lines import describe, write_alike
 
@@ -217,6 +217,7 @@ class FencedConnection(TCPServer):
         self._read_to_end = False
         self._hung_up = False
         self._writes = 0
+        self._rest = b""  # of what was written at once and not taken whole; goes before all else
         self._lost: type[PeerGone] | type[SlowReader] | None = None  # why nothing more can be written
 
     async def run(self) -> None:
@@ -255,7 +256,7 @@ class FencedConnection(TCPServer):
                 self._task_group = task_group
                 self.protocol = FencedProtocol(
                     self._edge.settings.max_message_bytes,
-                    self._write,
+                    self,
                     self.app,
                     self.config,
                     self.context,
@@ -287,25 +288,50 @@ class FencedConnection(TCPServer):
     # reading
 
     async def _read_data(self) -> None:
-        discarded = 0
+        go_on = None
         with self._reading:
-            while True:
-                try:
-                    data = await self._receive()
-                    if not data and not self._hung_up:
-                        await self._edge.go_through_the_door()
-                    if not self._hung_up:
-                        self._expect_head()
-                        await self.protocol.handle(RawData(data))
-                except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError, PeerGone, SlowReader):
-                    break
-                if self._hung_up:
-                    discarded += len(data)
-                if not data or discarded > LINGER_BYTES:
-                    break
+            go_on = await self._read_on()
+        if go_on is not None:
+            self._reading = trio.CancelScope()  # of what comes after the session
+            await go_on()
+            with self._reading:
+                await self._read_on()
         self._read_to_end = True
         await self.idle_task.stop()  # Hypercorn's clock runs on, and holds the socket of a peer that has long left
         await self.protocol.handle(Closed())
+
+    async def _read_on(self) -> Callable[[], Awaitable[None]] | None:
+        """Reads to the end, or until a session goes on that reads for itself; answers that session."""
+        discarded = 0
+        while True:
+            try:
+                data = await self._receive()
+                if not data and not self._hung_up:
+                    await self._edge.go_through_the_door()
+                if not self._hung_up:
+                    self._expect_head()
+                    await self.protocol.handle(RawData(data))
+                    if isinstance(websocket := self.protocol.stream, FencedWebSocket):
+                        session = await websocket.left()
+                        if session is not None:
+                            return partial(websocket.go_on, session)
+            except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError, PeerGone, SlowReader):
+                return None
+            if self._hung_up:
+                discarded += len(data)
+            if not data or discarded > LINGER_BYTES:
+                return None
+
+    async def read(self) -> bytes:
+        """See relay.edge_protocol.Wire."""
+        try:
+            data = await self._receive()
+        except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError):
+            raise PeerGone from None
+        if not data:
+            await self._edge.go_through_the_door()
+            raise PeerGone
+        return data
 
     async def _receive(self) -> bytes:
         if self.config.read_timeout is None:  # no clock a read, then
@@ -319,6 +345,8 @@ class FencedConnection(TCPServer):
         if self.stream is not self._transport:  # TLS
             return bytes(await self.stream.receive_some(MAX_RECV))
         while True:
+            if self._transport.socket.fileno() < 0:  # `_abort` has closed it
+                raise trio.ClosedResourceError
             await trio.lowlevel.wait_readable(self._transport.socket)
             try:
                 return os.read(self._transport.socket.fileno(), MAX_RECV)
@@ -348,7 +376,7 @@ class FencedConnection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         """What the protocol wants done. Raises `SlowReader` or `PeerGone` when bytes could not be written."""
         if isinstance(event, RawData):
-            await self._write(event.data)
+            await self.write(event.data)
         elif isinstance(event, Closed):
             await self._hang_up()
             await self.protocol.handle(Closed())
@@ -362,7 +390,7 @@ class FencedConnection(TCPServer):
         elif isinstance(event, Updated):
             await self.idle_task.stop()
 
-    async def _write(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
         """Write all of it before the deadline, or end the connection.
 
         Hypercorn shields its writes and gives them no deadline, so a peer that stops reading can neither be cancelled nor
@@ -374,6 +402,8 @@ class FencedConnection(TCPServer):
             await trio.lowlevel.checkpoint_if_cancelled()
             if self._lost is not None:
                 raise self._lost
+            if self._rest:
+                data, self._rest = self._rest + data, b""
             sent = self._write_now(data)
             if sent < len(data):
                 await self._write_rest(data[sent:] if sent else data)
@@ -382,6 +412,15 @@ class FencedConnection(TCPServer):
         self._writes += 1
         if self._writes % WRITES_A_TURN == 0:  # what has been sent counts as sent, so not cancelled here
             await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def write_at_once(self, data: bytes) -> int:
+        """See relay.edge_protocol.Wire."""
+        if self._rest or self._lost is not None or self.send_lock.locked():
+            return 0
+        sent = self._write_now(data)
+        if 0 < sent < len(data):
+            self._rest = data[sent:]
+        return sent
 
     async def _take_turn(self) -> None:
         try:
@@ -448,39 +487,3 @@ class FencedConnection(TCPServer):
         with contextlib.suppress(OSError):
             self._transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.socket.close()
-
-
-class FencedTaskGroup(TaskGroup):
-    """Runs the app for a connection, and never lets anybody wait for an app that has ended.
-
-    In Hypercorn the queue to the app stays open when the app returns; once it is full the reader waits on it for ever,
-    and so does the app's own task, which wants to put a last `disconnect` into it.
-    """
-
-    async def spawn_app(
-        self,
-        app: AppWrapper,
-        config: Config,
-        scope: Scope,
-        send: Callable[[ASGISendEvent | None], Awaitable[None]],
-    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        to_app, inbox = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
-
-        async def run_app() -> None:
-            try:
-                with inbox:
-                    await app(scope, inbox.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
-            except* Exception as failures:
-                log.error("a handler failed: %s", describe(failures))
-            finally:
-                await send(None)
-
-        async def put(event: ASGIReceiveEvent) -> None:
-            with contextlib.suppress(trio.BrokenResourceError):
-                try:
-                    to_app.send_nowait(event)
-                except trio.WouldBlock:
-                    await to_app.send(event)
-
-        self.spawn(run_app)
-        return put

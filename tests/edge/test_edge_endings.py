@@ -68,7 +68,7 @@ async def test_the_end_waits_for_a_write() -> None:
     connection, theirs = a_connection()
     received = b""
     async with theirs, trio.open_nursery() as nursery:
-        nursery.start_soon(connection._write, bytes(1 << 22))
+        nursery.start_soon(connection.write, bytes(1 << 22))
         await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(connection._hang_up)
         await trio.testing.wait_all_tasks_blocked()
