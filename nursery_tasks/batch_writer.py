@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -20,6 +20,9 @@ from relay.records import AckBatch, Outcome, Posting, Stored
 
 log = logging.getLogger("relay.batches")
 Item = TypeVar("Item")
+
+TOLD_A_TURN = 32
+"""Posts of a batch whose recipients and posters are told before anybody else has a turn."""
 
 WAITING_BYTES = 32 * 1024 * 1024
 """Bodies that wait for the next batch, all sessions together: with 64 KiB a body, the number alone would not bound memory."""
@@ -78,15 +81,15 @@ class _Submitted(NamedTuple):
 class PostWriter:
     """Commits posts of all sessions to one store (nursery_tasks.ports.PostLine).
 
-    `on_stored` is called for each new post after its commit, before its poster is answered. `on_again` is called for one that
-    was there already: the first answer was lost, and if it was lost to a broken commit, nobody has told the recipient.
+    `on_again` is called after a commit for each post that was there already: the first answer was lost, and if it was lost to a
+    broken commit, nobody has told the recipient. Then `on_stored` for those that are new, some at a time, before their posters are answered.
     """
 
     def __init__(
         self,
         store: PostStore,
         rates: Rates,
-        on_stored: Callable[[Posting], None],
+        on_stored: Callable[[Sequence[Posting]], None],
         on_again: Callable[[UUID], None],
         on_full: Callable[[UUID], None],
         *,
@@ -124,7 +127,8 @@ class PostWriter:
         refused = list(self._queue.waiting)
         self._queue.waiting.clear()
         self._queue.taken(sum(len(s.posting.body) for s in refused))
-        _answer([(s, Refusal.UNAVAILABLE) for s in refused])
+        for own in _by_poster([(s, Refusal.UNAVAILABLE) for s in refused]).values():
+            own.poster.answered(own.answers)
         while self._committing:
             await self._idle.wait()
 
@@ -136,21 +140,33 @@ class PostWriter:
             batch = self._take()
             self._committing = True
             try:
-                outcomes = await self._commit(batch)
+                await self._tell(list(zip(batch, await self._commit(batch), strict=True)))
             finally:
                 self._committing = False
                 self._idle.ring()
-            for submitted, outcome in zip(batch, outcomes, strict=True):
-                posting = submitted.posting
-                if outcome is Stored.NEW:
-                    self._on_stored(posting)
-                elif outcome is Stored.AGAIN:
-                    self._on_again(posting.account_id)
-                elif outcome in (Refusal.NO_ACCESS, Refusal.UNAVAILABLE) and not posting.wait_s:
-                    self._rates.give_back(posting.account_id, len(posting.body))
-                elif outcome is Refusal.MAILBOX_FULL:
-                    self._on_full(posting.account_id)
-            _answer(list(zip(batch, outcomes, strict=True)))
+
+    async def _tell(self, outcomes: list[tuple[_Submitted, Outcome]]) -> None:
+        """Everybody whom a batch concerns: deliveries and answers are mostly written here, in the turn of this task."""
+        for submitted, outcome in outcomes:
+            posting = submitted.posting
+            if outcome is Stored.AGAIN:
+                self._on_again(posting.account_id)
+            elif outcome in (Refusal.NO_ACCESS, Refusal.UNAVAILABLE) and not posting.wait_s:
+                self._rates.give_back(posting.account_id, len(posting.body))
+            elif outcome is Refusal.MAILBOX_FULL:
+                self._on_full(posting.account_id)
+        answers = _by_poster(outcomes)
+        for first in range(0, len(outcomes), TOLD_A_TURN):
+            some = outcomes[first : first + TOLD_A_TURN]
+            if stored := [submitted.posting for submitted, outcome in some if outcome is Stored.NEW]:
+                self._on_stored(stored)
+            for (_, poster), _ in some:
+                own = answers[id(poster)]
+                own.told += 1
+                if own.told == len(own.answers):
+                    poster.answered(own.answers)
+            if len(some) == TOLD_A_TURN:
+                await trio.lowlevel.cancel_shielded_checkpoint()  # a large batch must not hold up a ring
 
     def _take(self) -> list[_Submitted]:
         """The next batch, in order. No (recipient, id) twice: the store would have to tell the two apart within one statement.
@@ -188,13 +204,24 @@ class PostWriter:
         return [Refusal.UNAVAILABLE] * len(batch)
 
 
-def _answer(answers: list[tuple[_Submitted, Outcome]]) -> None:
-    """One call a poster, so that one frame can answer many posts."""
-    by_poster: dict[int, tuple[Poster, list[tuple[Posting, Outcome]]]] = {}
-    for (posting, poster), outcome in answers:
-        by_poster.setdefault(id(poster), (poster, []))[1].append((posting, outcome))
-    for poster, own in by_poster.values():
-        poster.answered(own)
+class _Answers:
+    """What one poster is answered: one call for the whole batch, so that one frame can answer many posts."""
+
+    __slots__ = ("answers", "poster", "told")
+
+    def __init__(self, poster: Poster) -> None:
+        self.poster = poster
+        self.answers: list[tuple[Posting, Outcome]] = []
+        self.told = 0  # recipients
+
+
+def _by_poster(outcomes: Sequence[tuple[_Submitted, Outcome]]) -> dict[int, _Answers]:
+    found: dict[int, _Answers] = {}
+    for (posting, poster), outcome in outcomes:
+        if (own := found.get(id(poster))) is None:
+            own = found[id(poster)] = _Answers(poster)
+        own.answers.append((posting, outcome))
+    return found
 
 
 class _Tried(NamedTuple):

@@ -23,7 +23,12 @@ async def forward_call_signals(
     """
     while True:
         for signal in await lane.next_items(signals, account_id, wall):
-            # Rounded up, since its beginning was rounded down: a signal of one second would never arrive.
-            ttl_s = ceil(signal.expires_at - wall())
-            if ttl_s > 0:  # else it expired on the way here, and an app would have to drop it
-                await outbox.say(SignalOut.model_construct(id=signal.id, body=signal.body, ttl_s=ttl_s))
+            if (frame := signal_frame(signal, wall())) is not None:
+                await outbox.say(frame)
+
+
+def signal_frame(signal: Ringing, now: float) -> SignalOut | None:
+    """What the app is told, or None if it expired on the way here, and an app would have to drop it."""
+    # Rounded up, since its beginning was rounded down: a signal of one second would never arrive.
+    ttl_s = ceil(signal.expires_at - now)
+    return SignalOut.model_construct(id=signal.id, body=signal.body, ttl_s=ttl_s) if ttl_s > 0 else None

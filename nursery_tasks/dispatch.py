@@ -6,7 +6,7 @@ a push. Every method is synchronous and returns at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -15,8 +15,8 @@ from relay.records import Posting, Ringing, Waiting
 
 
 class _Switchboard(Protocol):
-    def hand_over_mail(self, account_id: UUID, envelope: Waiting) -> bool: ...
-    def hand_over_signal(self, account_id: UUID, signal: Ringing) -> bool: ...
+    def hand_over_mail(self, account_id: UUID, envelopes: Sequence[Waiting]) -> bool: ...
+    def hand_over_signals(self, account_id: UUID, signals: Sequence[Ringing]) -> bool: ...
     def look_at_mail(self, account_ids: Iterable[UUID]) -> None: ...
     def look_at_signals(self, account_ids: Iterable[UUID]) -> None: ...
     def look_at_notices(self, account_ids: Iterable[UUID]) -> None: ...
@@ -32,19 +32,25 @@ class Dispatch:
         self._tell = tell
         self._knock = knock
 
-    def mail_stored(self, posting: Posting) -> None:
-        """An envelope was committed just now."""
-        envelope = Waiting(posting.id, posting.at, posting.body)
-        if not self._switchboard.hand_over_mail(posting.account_id, envelope):
-            self._tell(topics.MAIL, posting.account_id)
-            self._knock(posting.account_id)
+    def mail_stored(self, postings: Sequence[Posting]) -> None:
+        """Envelopes were committed just now, in this order."""
+        by_account: dict[UUID, list[Waiting]] = {}
+        for posting in postings:
+            by_account.setdefault(posting.account_id, []).append(Waiting(posting.id, posting.at, posting.body))
+        for account_id, envelopes in by_account.items():
+            if not self._switchboard.hand_over_mail(account_id, envelopes):
+                self._tell(topics.MAIL, account_id)
+                self._knock(account_id)
 
-    def signal_stored(self, posting: Posting) -> None:
-        """The same for a signal."""
-        signal = Ringing(posting.id, posting.expires_at, posting.body)
-        if not self._switchboard.hand_over_signal(posting.account_id, signal):
-            self._tell(topics.SIGNALS, posting.account_id)
-            self._knock(posting.account_id)
+    def signals_stored(self, postings: Sequence[Posting]) -> None:
+        """The same for signals."""
+        by_account: dict[UUID, list[Ringing]] = {}
+        for posting in postings:
+            by_account.setdefault(posting.account_id, []).append(Ringing(posting.id, posting.expires_at, posting.body))
+        for account_id, signals in by_account.items():
+            if not self._switchboard.hand_over_signals(account_id, signals):
+                self._tell(topics.SIGNALS, account_id)
+                self._knock(account_id)
 
     def mail_again(self, account_id: UUID) -> None:
         """An envelope was there already. If the answer to its commit was lost, nobody has been told of it; and what is stored from here

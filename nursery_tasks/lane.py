@@ -8,7 +8,7 @@ PostgreSQL, never in unbounded memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -47,6 +47,7 @@ class Lane(Generic[Item]):
         self.was_nudged = False
         """Whether `next_items` returned for the sake of `nudge`."""
         self._bell = trio.Event()
+        self._rests = False  # the lane's task waits for the bell
 
     # -- from outside: the batch writer, the listener, the reader; all synchronous --
 
@@ -60,6 +61,27 @@ class Lane(Generic[Item]):
         self._handed.append(item)
         self._handed_bytes += len(item.body)
         self._bell.set()
+
+    def hand_over(self, items: Sequence[Item], now: float, *, at_once: bool) -> list[Item]:
+        """The same for many. Answers those that the caller sends now, already counted as in flight: with `at_once`, and while the
+        lane's task has nothing to do, it need not be woken for them. At most one frame's worth.
+        """
+        taken: list[Item] = []
+        left = iter(items)
+        if at_once and self._rests and not self._behind and not self._handed and not self._nudged:
+            self._expire(now)
+            size = 0
+            for item in left:
+                size += len(item.body)
+                if not self._can_send or len(taken) == self._page_items or (taken and size > PAGE_BYTES):
+                    self.offer(item)
+                    break
+                if item.id not in self._in_flight and item.id not in self._leaving:
+                    self._fly(item)
+                    taken.append(item)
+        for item in left:
+            self.offer(item)
+        return taken
 
     def fall_behind(self) -> None:
         """The table may hold what was not handed over. Level-triggered: it carries no data and may come any number of times."""
@@ -84,7 +106,7 @@ class Lane(Generic[Item]):
                 self._in_flight_bytes -= flying[0]
                 self._leaving.add(id_)
                 left.append(id_)
-        if left:
+        if left and (self._behind or self._handed):  # else there is nothing that waits for room
             self._bell.set()
         return left
 
@@ -114,11 +136,15 @@ class Lane(Generic[Item]):
                     return await self._read(store, account_id)
                 if self._handed:
                     return self._take_handed()
-            if self._next_expiry == inf:
-                await self._bell.wait()
-            else:
-                with trio.move_on_after(max(0.0, self._next_expiry - wall())):
+            self._rests = True
+            try:
+                if self._next_expiry == inf:
                     await self._bell.wait()
+                else:
+                    with trio.move_on_after(max(0.0, self._next_expiry - wall())):
+                        await self._bell.wait()
+            finally:
+                self._rests = False
             self._bell = trio.Event()
 
     @property

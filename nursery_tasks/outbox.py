@@ -1,7 +1,7 @@
 """What a session still has to say to its app: bounded, in order, and said at once when nothing stands before it.
 
-A task that finds the socket idle may write in its own turn (`say`), which spares a queue and a round of the scheduler for nearly every
-delivery. All else waits for the session's writer.
+Whoever finds the socket idle may write in its own turn, which spares a round of the scheduler for nearly every delivery and every answer:
+a task by `say`, synchronous code by `say_at_once`. All else waits for the session's writer.
 """
 
 from __future__ import annotations
@@ -16,24 +16,49 @@ from relay.frames import Frame
 
 
 class Outbox:
-    """At most `frames` wait. `on_written` is called after each frame that the socket took."""
+    """At most `frames` wait. `on_written` is called after each frame that the socket took.
+
+    No memory channel: an idle session has nothing to say, and should take no room for it.
+    """
 
     def __init__(self, peer: Peer, frames: int, on_written: Callable[[], None] = lambda: None) -> None:
         self.on_written = on_written
         self._peer = peer
-        self._queue, self._queued = trio.open_memory_channel[Frame](frames)
+        self._most = frames
+        self._queue: list[Frame] = []
         self._unwritten = 0  # frames that were taken from their tasks and are not on the socket yet
         self._begun: list[str] = []  # texts that are on their way to the socket
+        self._cut_short = False  # the socket has the beginning of a frame; the writer sees to the rest
+        self._closed = False
+        self._more: trio.Event | None = None
+        self._room: trio.Event | None = None
 
-    def statistics(self) -> trio.MemoryChannelStatistics:
-        """Of the queue."""
-        return self._queue.statistics()
+    @property
+    def idle(self) -> bool:
+        """Whether `say_at_once` may write now."""
+        return not self._unwritten and not self._closed
+
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the writer."""
+        return len(self._queue)
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether a task waits for room, or the writer for something to say."""
+        return self._more is not None or self._room is not None
 
     async def send(self, frame: Frame) -> None:
-        """Queues it; waits for room. For whoever must not stand at the socket of a slow app: the reader above all."""
+        """Queues it; waits for room. For whoever must not stand at the socket of a slow app: the reader above all.
+
+        Raises:
+            trio.ClosedResourceError: the session is over.
+        """
         self._unwritten += 1
         try:
-            await self._queue.send(frame)
+            while len(self._queue) >= self._most:
+                await self._wait_for_room()
+            self._put(frame)
         except BaseException:
             self._unwritten -= 1
             raise
@@ -50,45 +75,102 @@ class Outbox:
             self._unwritten += 1
             await self._write(frame)
 
+    def say_at_once(self, frame: Frame) -> None:
+        """The same without waiting, for whoever is no task of this session: the socket takes it now, or the writer has it.
+
+        Raises: as `send_nowait`; trio.WouldBlock only if the outbox was not idle.
+        """
+        if self.idle and (taken := self._peer.send_at_once(frame.encode())) is not None:
+            if taken:
+                self.on_written()
+            else:
+                self._unwritten += 1
+                self._cut_short = True
+                self._ring()
+        else:
+            self.send_nowait(frame)
+
     def send_nowait(self, frame: Frame) -> None:
         """Queues it.
 
         Raises:
             trio.WouldBlock: the queue is full.
-            trio.BrokenResourceError, trio.ClosedResourceError: the session is over.
+            trio.ClosedResourceError: the session is over.
         """
-        self._queue.send_nowait(frame)
+        if len(self._queue) >= self._most:
+            raise trio.WouldBlock
+        self._put(frame)
         self._unwritten += 1
 
     async def write(self) -> NoReturn:
         """The writer of the session: says what is queued until cancelled."""
         while True:
-            await self._write(await self._queued.receive())
+            while not self._queue and not self._cut_short:
+                self._more = trio.Event()
+                try:
+                    await self._more.wait()
+                finally:
+                    self._more = None
+            if self._cut_short:
+                await self._finish()
+            else:
+                await self._write(self._take())
 
     async def flush(self) -> None:
         """Says what is left, beginning with what was on its way when its task was cancelled."""
+        if self._cut_short:
+            await self._finish()
         for text in self._begun:
             await self._peer.send(text)
-        while True:
-            try:
-                frame = self._queued.receive_nowait()
-            except trio.WouldBlock:
-                return
-            await self._peer.send(frame.encode())
+        while self._queue:
+            await self._peer.send(self._take().encode())
 
     def close(self) -> None:
         """Nothing is taken any more."""
-        self._queue.close()
-        self._queued.close()
+        self._closed = True
+        self._queue.clear()
 
     def forget(self) -> None:
         """Lets go of whoever heard of what was written, who refers to this in turn: so both are freed without the garbage collector."""
         del self.on_written
+
+    def _put(self, frame: Frame) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError
+        self._queue.append(frame)
+        self._ring()
+
+    def _take(self) -> Frame:
+        if self._room is not None:
+            self._room.set()
+        return self._queue.pop(0)
+
+    def _ring(self) -> None:
+        if self._more is not None:
+            self._more.set()
+
+    async def _wait_for_room(self) -> None:
+        if self._room is None:
+            self._room = trio.Event()
+        mine = self._room
+        try:
+            await mine.wait()
+        finally:
+            if self._room is mine:
+                self._room = None
+
+    async def _finish(self) -> None:
+        await self._peer.finish()
+        self._cut_short = False
+        self._written()
 
     async def _write(self, frame: Frame) -> None:
         text = frame.encode()
         self._begun.append(text)
         await self._peer.send(text)
         self._begun.remove(text)
+        self._written()
+
+    def _written(self) -> None:
         self._unwritten -= 1
         self.on_written()

@@ -39,6 +39,15 @@ class Peer(Protocol):
             SlowReader: the write deadline passed; the connection is aborted.
         """
 
+    def send_at_once(self, text: str) -> bool | None:
+        """Sends one text message without waiting: True if the socket has taken it whole, None if nothing of it.
+
+        False if it has taken a part: then nothing else may be sent before `finish` has sent the rest.
+        """
+
+    async def finish(self) -> None:
+        """Sends what `send_at_once` has begun. Cancelled, it may be called again. Raises as `send`."""
+
     async def close(self, code: int, reason: str) -> None:
         """Starts the closing handshake (RFC 6455 section 7). Does nothing on a socket that is gone."""
 
@@ -113,11 +122,11 @@ class LiveMailbox(Live, Protocol):
     def epoch(self) -> int:
         """The session epoch that the database gave this session."""
 
-    def hand_over_mail(self, envelope: Waiting) -> None:
-        """Gives a committed envelope to the drainer, or tells it to look at the table when there is no room."""
+    def hand_over_mail(self, envelopes: Sequence[Waiting]) -> None:
+        """Delivers what was committed just now, or leaves it to the drainer, or, without room, has it look at the table."""
 
-    def hand_over_signal(self, signal: Ringing) -> None:
-        """The same for a signal."""
+    def hand_over_signals(self, signals: Sequence[Ringing]) -> None:
+        """The same for signals."""
 
     def look_at_mail(self) -> None:
         """The table may hold envelopes that were not handed over."""

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import trio
 
-from nursery_tasks.call_signal_forwarder import forward_call_signals
+from nursery_tasks.call_signal_forwarder import forward_call_signals, signal_frame
 from nursery_tasks.heartbeat import Pulse, keep_heartbeat
 from nursery_tasks.inbound_reader import read_mailbox_app, read_post_app
 from nursery_tasks.lane import Lane
@@ -25,7 +25,7 @@ from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import AckLine, Mailbox, PageStore, Peer, PostLine, Signals, Switchboard, Wall
 from nursery_tasks.unanswered import Unanswered
 from relay.errors import ENDING_OF, Ending, RelayError
-from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Hello
+from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Deliver, Hello
 from relay.records import Ringing, Waiting
 
 log = logging.getLogger("relay.sessions")
@@ -141,11 +141,19 @@ class MailboxSession(Session):
             page_items=DELIVER_MAX_ENVELOPES,
         )
 
-    def hand_over_mail(self, envelope: Waiting) -> None:
-        self.mail.offer(envelope)
+    def hand_over_mail(self, envelopes: Sequence[Waiting]) -> None:
+        if at_once := self.mail.hand_over(envelopes, self._wall(), at_once=self._speaks):
+            self.outbox.say_at_once(Deliver.model_construct(envelopes=at_once))
 
-    def hand_over_signal(self, signal: Ringing) -> None:
-        self.signals.offer(signal)
+    def hand_over_signals(self, signals: Sequence[Ringing]) -> None:
+        for signal in signals:
+            for at_once in self.signals.hand_over([signal], self._wall(), at_once=self._speaks):
+                if (frame := signal_frame(at_once, self._wall())) is not None:
+                    self.outbox.say_at_once(frame)
+
+    @property
+    def _speaks(self) -> bool:
+        return self.ending is None and self.outbox.idle
 
     def look_at_mail(self) -> None:
         self.mail.fall_behind()

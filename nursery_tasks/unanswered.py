@@ -45,8 +45,7 @@ class Unanswered:
             await self._fewer.wait()
 
     def _has_room(self) -> bool:
-        unread = self._outbox.statistics().current_buffer_used
-        return self._posts + unread < UNANSWERED_MAX and self._bytes < UNANSWERED_MAX_BYTES
+        return self._posts + self._outbox.waiting < UNANSWERED_MAX and self._bytes < UNANSWERED_MAX_BYTES
 
     def written(self) -> None:
         """The writer has sent a frame."""
@@ -71,8 +70,8 @@ class Unanswered:
 
     def _say(self, frame: Frame) -> None:
         try:
-            self._outbox.send_nowait(frame)
+            self._outbox.say_at_once(frame)
         except trio.WouldBlock:
             self._on_overflow()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except trio.ClosedResourceError:
             pass  # the session is over; the app retries with the same id

@@ -180,7 +180,7 @@ class Runtime:
         )  # fmt: skip
         signal_writer = writer(
             MeasuredStore(signals, "signals", metrics), self._rates(),
-            dispatch.signal_stored, dispatch.signal_again, dispatch.something_to_tell,
+            dispatch.signals_stored, dispatch.signal_again, dispatch.something_to_tell,
         )  # fmt: skip
         metrics.watch("waiting", "mail", lambda: mail_writer.waiting)
         metrics.watch("waiting", "signals", lambda: signal_writer.waiting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 from uuid import UUID
@@ -19,8 +19,8 @@ class _LiveMailbox(_Live, Protocol):
     @property
     def epoch(self) -> int: ...
 
-    def hand_over_mail(self, envelope: Waiting) -> None: ...
-    def hand_over_signal(self, signal: Ringing) -> None: ...
+    def hand_over_mail(self, envelopes: Sequence[Waiting]) -> None: ...
+    def hand_over_signals(self, signals: Sequence[Ringing]) -> None: ...
     def look_at_mail(self) -> None: ...
     def look_at_signals(self) -> None: ...
     def look_at_notices(self) -> None: ...
@@ -92,18 +92,18 @@ class Switchboard:
         finally:
             self._posts.discard(live)
 
-    def hand_over_mail(self, account_id: UUID, envelope: Waiting) -> bool:
-        """Hands a committed envelope to the account's session; False if it has none here."""
+    def hand_over_mail(self, account_id: UUID, envelopes: Sequence[Waiting]) -> bool:
+        """Hands committed envelopes to the account's session; False if it has none here."""
         if (live := self._mailboxes.get(account_id)) is None:
             return False
-        live.hand_over_mail(envelope)
+        live.hand_over_mail(envelopes)
         return True
 
-    def hand_over_signal(self, account_id: UUID, signal: Ringing) -> bool:
-        """The same for a signal."""
+    def hand_over_signals(self, account_id: UUID, signals: Sequence[Ringing]) -> bool:
+        """The same for signals."""
         if (live := self._mailboxes.get(account_id)) is None:
             return False
-        live.hand_over_signal(signal)
+        live.hand_over_signals(signals)
         return True
 
     def look_at_mail(self, account_ids: Iterable[UUID]) -> None:

@@ -279,6 +279,19 @@ class MemoryPeer:
             await self._send_slowly(text)
         self.sends += 1
 
+    def send_at_once(self, text: str) -> bool | None:
+        if self.gone or self.closed is not None:
+            return None
+        try:
+            self._to_app.send_nowait(text)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            return None
+        self.sends += 1
+        return True
+
+    async def finish(self) -> None:
+        raise AssertionError("nothing was begun: this socket takes all or nothing")
+
     async def _send_slowly(self, text: str) -> None:
         try:
             with trio.fail_after(self._write_deadline_s):

@@ -152,7 +152,12 @@ def a_full_lane_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
             self._handed.append(item)
             self._bell.set()
 
-    monkeypatch.setattr(Lane, "offer", offer)
+    def hand_over(self: Lane[Any], items: Any, now: float, *, at_once: bool) -> list[Any]:
+        for item in items:
+            offer(self, item)
+        return []
+
+    monkeypatch.setattr(Lane, "hand_over", hand_over)
 
 
 @pytest.mark.parametrize("plant", [a_gap_is_overlooked, older_sessions_stay, a_full_lane_forgets])

@@ -145,11 +145,15 @@ class Stage:
         for writer in (self.mail_writer, self.signal_writer, self.mail_acks, self.signal_acks, self.mail_pages):
             await self.nursery.start(writer.run)
 
-    def _stored(self, posting: Posting) -> None:
-        self.switchboard.hand_over_mail(posting.account_id, Waiting(posting.id, posting.at, posting.body))
+    def _stored(self, postings: Sequence[Posting]) -> None:
+        for posting in postings:
+            self.switchboard.hand_over_mail(posting.account_id, [Waiting(posting.id, posting.at, posting.body)])
 
-    def _rang(self, posting: Posting) -> None:
-        self.switchboard.hand_over_signal(posting.account_id, Ringing(posting.id, posting.expires_at, posting.body))
+    def _rang(self, postings: Sequence[Posting]) -> None:
+        for posting in postings:
+            self.switchboard.hand_over_signals(
+                posting.account_id, [Ringing(posting.id, posting.expires_at, posting.body)]
+            )
 
     def _full(self, account_id: UUID) -> None:
         self.switchboard.look_at_notices([account_id])
@@ -180,15 +184,15 @@ class Stage:
     async def commit(self, account_id: UUID, *fills: int | str, size: int = 1024) -> list[UUID]:
         """Envelopes that are stored now and handed over, as the batch writer does it."""
         ids = await self.waiting(account_id, *fills, size=size)
-        for id_, fill in zip(ids, fills, strict=True):
-            self.switchboard.hand_over_mail(account_id, Waiting(id_, int(wall()), body(fill, size)))
+        envelopes = [Waiting(id_, int(wall()), body(fill, size)) for id_, fill in zip(ids, fills, strict=True)]
+        self.switchboard.hand_over_mail(account_id, envelopes)
         return ids
 
     async def ring(self, account_id: UUID, *fills: int | str, ttl_s: int = 30) -> list[UUID]:
         """The same for signals."""
         ids = await self.ringing(account_id, *fills, ttl_s=ttl_s)
         for id_, fill in zip(ids, fills, strict=True):
-            self.switchboard.hand_over_signal(account_id, Ringing(id_, int(wall()) + ttl_s, body(fill)))
+            self.switchboard.hand_over_signals(account_id, [Ringing(id_, int(wall()) + ttl_s, body(fill))])
         return ids
 
     def open_mailbox(self, account_id: UUID, peer: MemoryPeer | None = None, *, recoveries: int = 0) -> Running:
@@ -236,9 +240,8 @@ class Stage:
         await self.settle()
         assert self.switchboard.sessions == 0
         for session in self.sessions:
-            statistics = session.outbox.statistics()
-            assert (statistics.open_send_channels, statistics.open_receive_channels) == (0, 0)
-            assert (statistics.tasks_waiting_send, statistics.tasks_waiting_receive) == (0, 0)
+            assert not session.outbox.idle, "closed"
+            assert not session.outbox.waited_for
         assert [task for task in self.nursery.child_tasks if task.child_nurseries] == []
         assert len(self.nursery.child_tasks) == 5, "the batch writers, the page reader, and nobody else"
         assert trio.lowlevel.current_statistics().tasks_living <= self._tasks

@@ -30,7 +30,7 @@ class Desk:
         self.writer = PostWriter(
             self.store,
             self.rates,
-            lambda posting: self.done.append(("stored", posting.id)),
+            lambda postings: self.done.extend(("stored", posting.id) for posting in postings),
             lambda account_id: self.done.append(("again", account_id)),
             lambda account_id: self.done.append(("full", account_id)),
             **options,

@@ -40,7 +40,7 @@ async def test_what_is_stored_for_somebody_who_is_here_goes_in_memory_and_nowher
 ) -> None:
     bob = stage.account()
     session = await stage.caught_up(bob)
-    dispatch.mail_stored(mail(bob, "live"))
+    dispatch.mail_stored([mail(bob, "live")])
     assert delivered(await session.peer.expect("deliver")) == ["live"]
     assert (told, knocked) == ([], [])
 
@@ -48,8 +48,8 @@ async def test_what_is_stored_for_somebody_who_is_here_goes_in_memory_and_nowher
 def test_others_are_named_to_the_other_processes_and_pushed(told: list[tuple[str, UUID]], knocked: list[UUID]) -> None:
     dispatch = Dispatch(Switchboard(), lambda topic, id_: told.append((topic, id_)), knocked.append)
     bob = uuid4()
-    dispatch.mail_stored(mail(bob, "away"))
-    dispatch.signal_stored(mail(bob, "ring"))
+    dispatch.mail_stored([mail(bob, "away")])
+    dispatch.signals_stored([mail(bob, "ring")])
     dispatch.something_to_tell(bob)
     dispatch.session_left(bob)
     kinds = [topics.MAIL, topics.SIGNALS, topics.NOTICES, topics.MAIL, topics.SIGNALS]
@@ -67,7 +67,7 @@ async def test_what_was_committed_unheard_comes_before_what_is_stored_after_its_
     dispatch.mail_again(bob)
     second = mail(bob, "second")
     await stage.mailbox.put([second])
-    dispatch.mail_stored(second)
+    dispatch.mail_stored([second])
     came: list[str] = []
     while len(came) < 2:
         came += delivered(await session.peer.expect("deliver"))

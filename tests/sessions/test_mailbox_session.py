@@ -87,7 +87,7 @@ async def test_what_is_in_the_page_and_handed_over_comes_once(autojump_clock: Mo
     gate = stage.mailbox.gates["page"] = Gate()
     running = stage.open_mailbox(account_id)
     await gate.reached.wait()
-    stage.switchboard.hand_over_mail(account_id, Waiting(id_, START, body("both")))
+    stage.switchboard.hand_over_mail(account_id, [Waiting(id_, START, body("both"))])
     gate.open()
     frames = await hear_until(running, "drained")
     assert list(envelopes(frames)) == ["both"]
@@ -104,7 +104,7 @@ async def test_an_early_ack_does_not_make_the_second_copy_look_new(autojump_cloc
     page, notices = (stage.mailbox.gates.setdefault(call, Gate()) for call in ("page", "notices"))
     running = stage.open_mailbox(account_id)
     await page.reached.wait()
-    stage.switchboard.hand_over_mail(account_id, Waiting(id_, START, body("both")))
+    stage.switchboard.hand_over_mail(account_id, [Waiting(id_, START, body("both"))])
     page.open()
     await notices.reached.wait()
     assert list(envelopes(await hear_until(running, "drained"))) == ["both"]

@@ -65,11 +65,11 @@ async def test_one_frame_answers_what_was_committed_together(autojump_clock: Moc
     account_id = stage.account()
     gate = stage.mailbox.gates["put"] = Gate()
     running = await opened(stage)
-    first, *others = [post(account_id) for _ in range(40)]
+    first, *others = [post(account_id) for _ in range(30)]
     running.peer.say(post_frame(first))
     await gate.reached.wait()
-    running.peer.say(post_frame(*others[:20]))
-    running.peer.say(post_frame(*others[20:]))
+    running.peer.say(post_frame(*others[:15]))
+    running.peer.say(post_frame(*others[15:]))
     await stage.settle()
     gate.open()
     assert (await running.peer.expect("posted"))["ids"] == [first["id"]]

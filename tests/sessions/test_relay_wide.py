@@ -162,11 +162,11 @@ class Live:
     def end(self, ending: Ending) -> None:
         self.endings.append(ending)
 
-    def hand_over_mail(self, envelope: Waiting) -> None:
-        self.told.append(envelope)
+    def hand_over_mail(self, envelopes: Sequence[Waiting]) -> None:
+        self.told.extend(envelopes)
 
-    def hand_over_signal(self, signal: Ringing) -> None:
-        self.told.append(signal)
+    def hand_over_signals(self, signals: Sequence[Ringing]) -> None:
+        self.told.extend(signals)
 
     def look_at_mail(self) -> None:
         self.told.append("mail")
@@ -187,7 +187,7 @@ def test_the_newest_epoch_wins_in_both_orders(newer_first: bool) -> None:
     with board.mailbox(A, first):
         with board.mailbox(A, second):
             assert (old.endings, new.endings) == ([Ending.SUPERSEDED], [])
-            assert board.hand_over_mail(A, Waiting(A, 1, b""))
+            assert board.hand_over_mail(A, [Waiting(A, 1, b"")])
             assert (old.told, new.told) == ([], [Waiting(A, 1, b"")])
             assert board.sessions == 1
         assert board.sessions == (1 if newer_first else 0)
@@ -208,9 +208,9 @@ def test_it_reaches_those_who_are_here() -> None:
     board = Switchboard()
     here, other = Live(), Live()
     with board.mailbox(A, here), board.mailbox(B, other):
-        assert not board.hand_over_mail(C, Waiting(A, 1, b""))
-        assert not board.hand_over_signal(C, Ringing(A, 1, b""))
-        assert board.hand_over_signal(A, Ringing(A, 1, b""))
+        assert not board.hand_over_mail(C, [Waiting(A, 1, b"")])
+        assert not board.hand_over_signals(C, [Ringing(A, 1, b"")])
+        assert board.hand_over_signals(A, [Ringing(A, 1, b"")])
         board.look_at_mail([A, C])
         board.look_at_signals([C, A])
         board.look_at_notices([A])
@@ -242,8 +242,8 @@ def test_epochs_are_compared_with_those_who_were_asked_about() -> None:
             [Ending.SUPERSEDED], [Ending.REVOKED], [], [],
         ]  # fmt: skip
         assert left == [A]
-        assert not board.hand_over_mail(A, Waiting(A, 1, b""))  # so that the notifier names it
-        assert not board.hand_over_signal(A, Ringing(A, 1, b""))
+        assert not board.hand_over_mail(A, [Waiting(A, 1, b"")])  # so that the notifier names it
+        assert not board.hand_over_signals(A, [Ringing(A, 1, b"")])
     assert left == [A, UUID(int=4), C, B]
 
 
