@@ -38,7 +38,7 @@ class WebSocket(asyncio.Protocol):
         self._on_text = on_text
         self._buffer = bytearray()
         self._parts: list[bytes] = []
-        self._open = False
+        self._open = self._hears = False
         self._transport: asyncio.Transport | None = None
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = loop.create_future()
@@ -63,6 +63,16 @@ class WebSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         if not self._open and not self._upgraded():
+            return
+        self._cut()
+
+    def hear(self) -> None:
+        """Messages wait until this is called: the first ones come with the answer to the upgrade."""
+        self._hears = True
+        self._cut()
+
+    def _cut(self) -> None:
+        if not self._hears:
             return
         buffer, start, end = self._buffer, 0, len(self._buffer)
         while end - start >= 2:
@@ -155,4 +165,5 @@ async def connect(
         lambda: WebSocket(request.encode(), on_text), host, port, local_addr=(source, 0) if source else None
     )
     await asyncio.wait_for(protocol.opened, 60)
+    loop.call_soon(protocol.hear)  # when whoever called has it, since an answer to a message goes by it
     return protocol

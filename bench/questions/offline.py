@@ -45,6 +45,7 @@ async def burst(system: System, people: list[Person], **job: Any) -> Row:
         "drain_rate": result["messages"] / emptied,
         **{key: value for key, value in result.items() if key != "event"},
         "server_cpu": per * (cpu[2][0] - cpu[0][0]),
+        "store_cpu": per * (cpu[1][0] - cpu[0][0]),
         "postgres_cpu": per * (cpu[2][1] - cpu[0][1]),
     }
 
@@ -60,6 +61,7 @@ class Offline(Question):
         Column("drain_rate", "drained/s"),
         Column("messages", "messages"),
         Column("server_cpu", "server CPU s/1000", 3),
+        Column("store_cpu", "of it storing", 3),
         Column("postgres_cpu", "PostgreSQL CPU s/1000", 3),
         Column("generator_cpu", "generator CPU", 2),
     )
