@@ -23,7 +23,8 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import core_schema
+from pydantic.types import UuidVersion
+from pydantic_core import core_schema, from_json
 
 JsonDict = dict[str, Any]
 
@@ -137,17 +138,22 @@ class B64:
         return data
 
 
-def _is_uuid7(value: UUID) -> UUID:
-    # RFC 9562 section 5.7: version in the high nibble of octet 6, variant 10 in octet 8
-    if (value.int >> 76) & 0xF != 7 or (value.int >> 62) & 0x3 != 2:
-        raise ValueError("not a UUIDv7")
-    return value
+class _FrameB64(B64):
+    """The same within a frame, read by pydantic's parser on its way through the JSON: a tenth of the time. It is laxer, so whatever
+    it could be lax about has been looked for in the whole text before (`_spelled_plainly`).
+    """
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.bytes_schema(
+            min_length=self.size,
+            max_length=self.size,
+            serialization=core_schema.plain_serializer_function_ser_schema(to_b64, when_used="json"),
+        )
 
 
-Uuid7 = Annotated[UUID, AfterValidator(_is_uuid7)]
-Bytes16 = Annotated[bytes, B64(16)]
-Bytes32 = Annotated[bytes, B64(32)]
-Body = Annotated[bytes, B64()]
+Uuid7 = Annotated[UUID, UuidVersion(7)]  # RFC 9562 section 5.7; the variant is checked with the version
+Bytes16 = Annotated[bytes, _FrameB64(16)]
+Body = Annotated[bytes, _FrameB64()]
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=0)]
 
@@ -168,7 +174,7 @@ def id_time_is_acceptable(value: UUID, now: int) -> bool:
 class Frame(BaseModel):
     """Base of all frames: frozen, unknown fields refused, numbers not taken from strings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, val_json_bytes="base64")
 
     def encode(self) -> str:
         """The frame as the text of one WebSocket message."""
@@ -324,6 +330,25 @@ def parse_from_post_app(text: str) -> FromPostApp:
     """
     try:
         frame: FromPostApp = _from_post_app.validator.validate_json(text)
+        if not _spelled_plainly(text):
+            _spell(text)
         return frame
     except (ValidationError, ValueError):
         raise Malformed("not a frame of a post session") from None
+
+
+def _spelled_plainly(text: str) -> bool:
+    """Whether base64 in this JSON has but one reading: no padding, no letter of the other alphabet, none of them written as an escape."""
+    return not ("=" in text or "+" in text or "/" in text or "\\" in text)
+
+
+def _spell(text: str) -> None:
+    """Reads the base64 of a frame that is valid else, letter by letter.
+
+    Raises:
+        Malformed
+    """
+    frame = from_json(text)
+    for post in frame.get("envelopes", (frame,)):
+        from_b64(post.get("access", ""))
+        from_b64(post.get("body", ""))
