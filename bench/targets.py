@@ -67,6 +67,12 @@ POSTGRESQL = (
     "The next lever is to wait for a fuller batch, which costs latency."
 )
 
+BURSTS = (
+    "The profile, with 20,000 messages: while messages are stored, PostgreSQL spends half of a batch of 512 on a nested loop that joins what "
+    "came with what was stored. The next lever is a statement that answers only what was refused. When recipients come, opening a session "
+    "takes 3.7 ms of CPU against 1.5 ms, more than half of the cost of draining 400 messages; in shortened runs, with 40 each, most of it."
+)
+
 
 def exchanges() -> Iterator[Target]:
     for variant in ("1x1", "4x1", "1x16"):
@@ -119,7 +125,7 @@ TARGETS: tuple[Target, ...] = (
             by_peer("fastapi-group", variant, key),
             "at least",
             1.0,
-            lever=SCHEDULER,
+            lever=BURSTS,
         )
         for what, key in (("Stored", "store_rate"), ("Drained", "drain_rate"))
         for variant in ("4x1", "1x16")
