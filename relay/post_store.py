@@ -65,20 +65,16 @@ class PostStore:
         await self._removes.execute(self._statements.remove, accounts, epochs, ids)
 
     async def _outcomes(self, batch: Sequence[Posting], rows: Sequence[Row]) -> list[Outcome]:
-        """Reads the rows of a PUT statement. What was neither inserted nor refused is there already, and what a full mailbox
-        refused may be: both are compared with what is stored, by a second statement that few batches need."""
-        outcomes: list[Outcome] = []
+        """Reads the rows of a PUT statement: all that it does not name is new. What was neither inserted nor refused is there already,
+        and what a full mailbox refused may be: both are compared with what is stored, by a second statement that few batches need."""
+        outcomes: list[Outcome] = [Stored.NEW] * len(batch)
         doubtful: list[int] = []
-        for n, (verdict, inserted) in enumerate(rows):
-            if inserted:
-                outcomes.append(Stored.NEW)
-            elif verdict == "store":
-                outcomes.append(Stored.AGAIN)  # unless the comparison says otherwise; gone already: it was acknowledged
+        for number, verdict in rows:
+            n = number - 1
+            # Stored.AGAIN unless the comparison says otherwise; gone already: it was acknowledged
+            outcomes[n] = Stored.AGAIN if verdict == "store" else _VERDICTS[verdict]
+            if outcomes[n] in (Stored.AGAIN, Refusal.MAILBOX_FULL):
                 doubtful.append(n)
-            else:
-                outcomes.append(_VERDICTS[verdict])
-                if outcomes[n] is Refusal.MAILBOX_FULL:
-                    doubtful.append(n)
         if doubtful:
             asked = [batch[n] for n in doubtful]
             try:

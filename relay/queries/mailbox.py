@@ -9,40 +9,41 @@ index in order of arrival is partial (seq > 0 always holds), so that only a page
 """
 
 # $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers
-# -> one row a posting, in order: verdict, whether it was inserted.
-# A mailbox is counted only as far as its limit. Envelopes of one batch count on top of each other (window w).
+# -> a row for each posting that was not inserted: its number (from 1) and its verdict. `store` means that it was there already.
+# A mailbox is counted once a batch, at its first posting that may go in, and only as far as its limit. Envelopes of one batch count on
+# top of each other (window w). Inserted rows are compared with the batch only if some are missing: that takes their product in time.
 # Rows go in by key, numbered before in order of arrival: two processes with the same retries in another order would deadlock.
 PUT = """
-WITH incoming AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[])
-        WITH ORDINALITY AS i (account_id, envelope_id, access_hash, body, arrived_at, over_rate, n)
-), judged AS (
+WITH judged AS (
     SELECT i.*,
            coalesce(a.contact_access_hash = i.access_hash, false) AS by_contact,
            coalesce(a.number_access_hash = i.access_hash, false) AS by_number
-    FROM incoming i LEFT JOIN LATERAL (
+    FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[])
+        WITH ORDINALITY AS i (account_id, envelope_id, access_hash, body, arrived_at, over_rate, n)
+    LEFT JOIN LATERAL (
         SELECT contact_access_hash, number_access_hash FROM accounts WHERE account_id = i.account_id OFFSET 0
     ) a ON true
-), held AS (
-    SELECT r.account_id, count(e.size) AS items, coalesce(sum(e.size), 0) AS bytes,
-           count(e.size) FILTER (WHERE e.by_number) AS strangers
-    FROM (SELECT DISTINCT account_id FROM judged WHERE by_contact OR by_number) r
-    LEFT JOIN LATERAL (
-        SELECT octet_length(w.body) AS size, w.by_number FROM envelopes w WHERE w.account_id = r.account_id LIMIT $7
-    ) e ON true
-    GROUP BY r.account_id
+), placed AS (
+    SELECT j.*, j.by_number AND NOT j.by_contact AS stranger, (j.by_contact OR j.by_number) AND NOT j.over_rate AS open,
+           row_number() OVER (PARTITION BY j.account_id, (j.by_contact OR j.by_number) AND NOT j.over_rate ORDER BY j.n) AS place
+    FROM judged j
 ), decided AS (
-    SELECT j.n, j.account_id, j.envelope_id, j.body, j.arrived_at, j.by_number AND NOT j.by_contact AS stranger,
-           CASE WHEN NOT (j.by_contact OR j.by_number) THEN 'no_access'
-                WHEN j.over_rate THEN 'rate_limited'
-                WHEN h.items + count(*) OVER w > $7 THEN 'mailbox_full'
-                WHEN h.bytes + sum(octet_length(j.body)) OVER w > $8 THEN 'mailbox_full'
-                WHEN j.by_number AND NOT j.by_contact
-                     AND h.strangers + count(*) FILTER (WHERE j.by_number AND NOT j.by_contact) OVER w > $9
+    SELECT p.n, p.account_id, p.envelope_id, p.body, p.arrived_at, p.stranger,
+           CASE WHEN NOT (p.by_contact OR p.by_number) THEN 'no_access'
+                WHEN p.over_rate THEN 'rate_limited'
+                WHEN first_value(h.items) OVER w + p.place > $7 THEN 'mailbox_full'
+                WHEN first_value(h.bytes) OVER w + sum(octet_length(p.body)) OVER w > $8 THEN 'mailbox_full'
+                WHEN p.stranger AND first_value(h.strangers) OVER w + count(*) FILTER (WHERE p.stranger) OVER w > $9
                      THEN 'mailbox_full'
                 ELSE 'store' END AS verdict
-    FROM judged j LEFT JOIN held h ON h.account_id = j.account_id
-    WINDOW w AS (PARTITION BY j.account_id, NOT (j.by_contact OR j.by_number) OR j.over_rate ORDER BY j.n)
+    FROM placed p LEFT JOIN LATERAL (
+        SELECT count(*) AS items, coalesce(sum(e.size), 0) AS bytes, count(*) FILTER (WHERE e.by_number) AS strangers
+        FROM (
+            SELECT octet_length(w.body) AS size, w.by_number FROM envelopes w
+            WHERE w.account_id = p.account_id AND p.open AND p.place = 1 LIMIT $7
+        ) e
+    ) h ON true
+    WINDOW w AS (PARTITION BY p.account_id, p.open ORDER BY p.n)
 ), stored AS (
     INSERT INTO envelopes (account_id, envelope_id, seq, arrived_at, by_number, body)
     SELECT q.account_id, q.envelope_id, q.seq, q.arrived_at, q.stranger, q.body
@@ -54,9 +55,10 @@ WITH incoming AS (
     ON CONFLICT (account_id, envelope_id) DO NOTHING
     RETURNING account_id, envelope_id
 )
-SELECT d.verdict, s.account_id IS NOT NULL AS inserted
-FROM decided d LEFT JOIN stored s ON s.account_id = d.account_id AND s.envelope_id = d.envelope_id
-ORDER BY d.n
+SELECT d.n, d.verdict FROM decided d
+WHERE d.verdict <> 'store'
+   OR (SELECT count(*) FROM stored) < (SELECT count(*) FROM decided WHERE verdict = 'store')
+      AND NOT EXISTS (SELECT FROM stored s WHERE s.account_id = d.account_id AND s.envelope_id = d.envelope_id)
 """
 
 # $1 recipients, $2 ids, $3 bodies -> one row a posting, in order: null if no such envelope waits, else whether the body is the same.

@@ -1,32 +1,33 @@
 """Every statement of the signals: the mailbox's shape, on an UNLOGGED table, with an expiry instead of a quota in bytes."""
 
 # $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 expiry times, $6 over rate, $7 most signals an account
-# -> one row a posting, in order: verdict, whether it was inserted.
+# -> as relay/queries/mailbox.py PUT
 PUT = """
-WITH incoming AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[])
-        WITH ORDINALITY AS i (account_id, signal_id, access_hash, body, expires_at, over_rate, n)
-), judged AS (
+WITH judged AS (
     SELECT i.*, coalesce(a.contact_access_hash = i.access_hash, false)
                 OR coalesce(a.number_access_hash = i.access_hash, false) AS access
-    FROM incoming i LEFT JOIN LATERAL (
+    FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[])
+        WITH ORDINALITY AS i (account_id, signal_id, access_hash, body, expires_at, over_rate, n)
+    LEFT JOIN LATERAL (
         SELECT contact_access_hash, number_access_hash FROM accounts WHERE account_id = i.account_id OFFSET 0
     ) a ON true
-), held AS (
-    SELECT r.account_id, count(e.one) AS items
-    FROM (SELECT DISTINCT account_id FROM judged WHERE access) r
-    LEFT JOIN LATERAL (
-        SELECT 1 AS one FROM signals w WHERE w.account_id = r.account_id AND w.expires_at > now() LIMIT $7
-    ) e ON true
-    GROUP BY r.account_id
+), placed AS (
+    SELECT j.*, j.access AND NOT j.over_rate AS open,
+           row_number() OVER (PARTITION BY j.account_id, j.access AND NOT j.over_rate ORDER BY j.n) AS place
+    FROM judged j
 ), decided AS (
-    SELECT j.n, j.account_id, j.signal_id, j.body, j.expires_at,
-           CASE WHEN NOT j.access THEN 'no_access'
-                WHEN j.over_rate THEN 'rate_limited'
-                WHEN h.items + count(*) OVER w > $7 THEN 'mailbox_full'
+    SELECT p.n, p.account_id, p.signal_id, p.body, p.expires_at,
+           CASE WHEN NOT p.access THEN 'no_access'
+                WHEN p.over_rate THEN 'rate_limited'
+                WHEN first_value(h.items) OVER w + p.place > $7 THEN 'mailbox_full'
                 ELSE 'store' END AS verdict
-    FROM judged j LEFT JOIN held h ON h.account_id = j.account_id
-    WINDOW w AS (PARTITION BY j.account_id, NOT j.access OR j.over_rate ORDER BY j.n)
+    FROM placed p LEFT JOIN LATERAL (
+        SELECT count(*) AS items FROM (
+            SELECT 1 FROM signals w
+            WHERE w.account_id = p.account_id AND w.expires_at > now() AND p.open AND p.place = 1 LIMIT $7
+        ) e
+    ) h ON true
+    WINDOW w AS (PARTITION BY p.account_id, p.open ORDER BY p.n)
 ), stored AS (
     INSERT INTO signals (account_id, signal_id, seq, expires_at, body)
     SELECT q.account_id, q.signal_id, q.seq, to_timestamp(q.expires_at), q.body
@@ -38,9 +39,10 @@ WITH incoming AS (
     ON CONFLICT (account_id, signal_id) DO NOTHING
     RETURNING account_id, signal_id
 )
-SELECT d.verdict, s.account_id IS NOT NULL AS inserted
-FROM decided d LEFT JOIN stored s ON s.account_id = d.account_id AND s.signal_id = d.signal_id
-ORDER BY d.n
+SELECT d.n, d.verdict FROM decided d
+WHERE d.verdict <> 'store'
+   OR (SELECT count(*) FROM stored) < (SELECT count(*) FROM decided WHERE verdict = 'store')
+      AND NOT EXISTS (SELECT FROM stored s WHERE s.account_id = d.account_id AND s.signal_id = d.signal_id)
 """
 
 # $1 recipients, $2 ids, $3 bodies -> as relay/queries/mailbox.py COMPARE
