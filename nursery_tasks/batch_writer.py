@@ -1,7 +1,8 @@
 """Batch writers: the way of posts and acknowledgements into the database, shared by all sessions of a process.
 
 Group commit without a timer: while one batch is being committed the next one collects, so a lone post goes at once and a
-crowd shares a commit. Whoever waits for a post is answered only after COMMIT.
+crowd shares a commit. Whoever waits for a post is answered only after COMMIT; while answers and deliveries of one batch are
+written, the database has the next one.
 """
 
 from __future__ import annotations
@@ -137,13 +138,26 @@ class PostWriter:
         task_status.started()
         while True:
             await self._queue.some()
-            batch = self._take()
             self._committing = True
             try:
-                await self._tell(list(zip(batch, await self._commit(batch), strict=True)))
+                await self._commit_what_waits()
             finally:
                 self._committing = False
                 self._idle.ring()
+
+    async def _commit_what_waits(self) -> None:
+        """Batch after batch until none waits. Whom a batch concerns is told while the database commits the next one."""
+        told: list[tuple[_Submitted, Outcome]] = []
+        while self._queue.waiting:
+            batch = self._take()
+            if told:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._tell, told)
+                    outcomes = await self._commit(batch)
+            else:
+                outcomes = await self._commit(batch)
+            told = list(zip(batch, outcomes, strict=True))
+        await self._tell(told)
 
     async def _tell(self, outcomes: list[tuple[_Submitted, Outcome]]) -> None:
         """Everybody whom a batch concerns: deliveries and answers are mostly written here, in the turn of this task."""

@@ -97,6 +97,22 @@ async def test_what_comes_during_a_commit_shares_the_next(desk: Desk, autojump_c
     assert trio.current_time() == 0.0
 
 
+@pytest.mark.parametrize("end", ["commits", "is cancelled"])
+async def test_a_batch_is_told_while_the_next_one_is_committed(end: str, desk: Desk, autojump_clock: MockClock) -> None:
+    first = await desk.committing()
+    second = desk.store.gates["put"] = Gate()
+    desk.submit(*(desk.posting(n) for n in range(5)))
+    first.open()
+    await second.reached.wait()
+    if end == "is cancelled":
+        desk.scope.cancel()  # in the very turn: what was committed before is told all the same
+    await wait_all_tasks_blocked()
+    assert (desk.outcomes, len(desk.done)) == ([Stored.NEW], 1)
+    second.open()
+    await wait_all_tasks_blocked()
+    assert len(desk.outcomes) == len(desk.done) == (6 if end == "commits" else 1)
+
+
 async def test_a_batch_has_a_bound(desk: Desk, autojump_clock: MockClock) -> None:
     gate = await desk.committing()
     batch = [desk.posting(n) for n in range(20)]
