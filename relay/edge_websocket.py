@@ -167,9 +167,8 @@ class FencedWebSocket(WSStream):
 
     async def _next(self) -> str | bytes:
         if self._inbox:
-            await (
-                trio.lowlevel.checkpoint()
-            )  # whoever packs a thousand tiny frames into one read has one turn a frame, too
+            # Whoever packs a thousand tiny frames into one read has one turn a frame, too.
+            await trio.lowlevel.checkpoint()
         while not self._inbox:
             if not self._is_heard:
                 await trio.lowlevel.checkpoint()
@@ -212,9 +211,8 @@ class FencedWebSocket(WSStream):
     async def app_send(self, message: ASGISendEvent | None) -> None:
         if message is None and self._session is not None:
             if self.closed and (session := self._take_session()) is not None:
-                await self.go_on(
-                    session
-                )  # the connection is over; the session has to learn that, and to leave what it has entered
+                # The connection is over; the session has to learn that, and to leave what it has entered.
+                await self.go_on(session)
             self._left.set()
             return
         is_data = message is not None and message["type"] == "websocket.send"

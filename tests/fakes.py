@@ -252,9 +252,13 @@ class MemoryPeer:
 
     def __init__(self, *, buffered: int = 8, write_deadline_s: float = 20.0) -> None:
         self.sends = 0
+        self.sends_at_once = 0
+        self.cuts_short = False
+        """Whether it takes a part only of what it is to send at once."""
         self.closed: tuple[int, str] | None = None
         self.gone = False
         self._write_deadline_s = write_deadline_s
+        self._begun: str | None = None
         self._to_relay, self._from_app = trio.open_memory_channel[str | None](1024)
         self._to_app, self._from_relay = trio.open_memory_channel[str](buffered)
 
@@ -271,6 +275,7 @@ class MemoryPeer:
 
     async def send(self, text: str) -> None:
         await trio.lowlevel.checkpoint()
+        assert self._begun is None, "this goes into the middle of a frame"
         if self.gone:
             raise PeerGone
         try:
@@ -280,17 +285,25 @@ class MemoryPeer:
         self.sends += 1
 
     def send_at_once(self, text: str) -> bool | None:
+        assert self._begun is None, "this goes into the middle of a frame"
         if self.gone or self.closed is not None:
             return None
+        if self.cuts_short:
+            self._begun = text
+            return False
         try:
             self._to_app.send_nowait(text)
         except (trio.WouldBlock, trio.BrokenResourceError):
             return None
         self.sends += 1
+        self.sends_at_once += 1
         return True
 
     async def finish(self) -> None:
-        raise AssertionError("nothing was begun: this socket takes all or nothing")
+        assert self._begun is not None, "nothing was begun"
+        await trio.lowlevel.checkpoint()
+        text, self._begun = self._begun, None
+        await self.send(text)
 
     async def _send_slowly(self, text: str) -> None:
         try:

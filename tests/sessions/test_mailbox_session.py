@@ -12,7 +12,21 @@ from nursery_tasks.session import Timing
 from relay.errors import DatabaseUnavailable
 from relay.records import Waiting
 from tests.fakes import Gate, MemoryPeer
-from tests.sessions.stage import START, Stage, ack, body, delivered, envelopes, fill_of, hear_until, ids_of, quiet, wall
+from tests.sessions.stage import (
+    START,
+    Stage,
+    ack,
+    body,
+    delivered,
+    envelopes,
+    fill_of,
+    hear_until,
+    ids_of,
+    post,
+    post_frame,
+    quiet,
+    wall,
+)
 
 # -- catch-up --------------------------------------------------------------------------------------------------------
 
@@ -64,6 +78,37 @@ async def test_large_bodies_make_small_frames(autojump_clock: MockClock, stage: 
     frames = await hear_until(running, "drained")
     assert list(envelopes(frames)) == [str(n) for n in range(40)]
     assert max(sizes) <= 256 * 1024
+
+
+async def test_mail_for_a_session_that_rests_is_written_where_it_is_committed(
+    autojump_clock: MockClock, stage: Stage
+) -> None:
+    """No task of the session has a turn for it, and the poster's answer neither."""
+    account_id = stage.account()
+    running = await stage.caught_up(account_id)
+    posting = stage.open_post()
+    await posting.peer.expect("hello")
+    running.peer.sends_at_once = posting.peer.sends_at_once = 0
+    one = post(account_id)
+    posting.peer.say(post_frame(one))
+    assert ids_of(await running.peer.hear()) == [one["id"]]
+    await posting.peer.expect("posted")
+    assert (running.peer.sends_at_once, posting.peer.sends_at_once) == (1, 1)
+
+
+async def test_mail_that_the_socket_took_in_part_comes_whole_and_once(autojump_clock: MockClock, stage: Stage) -> None:
+    account_id = stage.account()
+    running = await stage.caught_up(account_id)
+    running.peer.cuts_short = True
+    [first] = await stage.commit(account_id, "a")
+    await stage.commit(account_id, "b", "c")
+    running.peer.cuts_short = False
+    frames = [await running.peer.hear()]
+    while len(list(envelopes(frames))) < 3:
+        frames.append(await running.peer.hear())
+    assert list(envelopes(frames)) == ["a", "b", "c"]
+    ack(running, first)
+    assert await quiet(stage, running)
 
 
 async def test_what_comes_while_the_page_is_read_comes_once(autojump_clock: MockClock, stage: Stage) -> None:

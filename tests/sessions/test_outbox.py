@@ -66,3 +66,53 @@ async def test_what_was_on_its_way_is_flushed_first() -> None:
     outbox.close()
     with pytest.raises(trio.ClosedResourceError):
         outbox.send_nowait(Ping(n=3))
+
+
+@pytest.mark.parametrize("by", ["the writer", "flush"])
+async def test_what_the_socket_took_in_part_is_finished_before_anything_else(by: str) -> None:
+    peer = MemoryPeer(buffered=8)
+    written: list[int] = []
+    outbox = Outbox(peer, 8, lambda: written.append(1))
+    peer.cuts_short = True
+    outbox.say_at_once(Ping(n=1))
+    assert not outbox.idle
+    outbox.say_at_once(Ping(n=2))
+    outbox.send_nowait(Ping(n=3))
+    assert not written
+    if by == "flush":
+        await outbox.flush()
+    else:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.write)
+            await outbox.say(Ping(n=4))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        assert (outbox.idle, len(written)) == (True, 4)
+    count = 3 if by == "flush" else 4
+    assert await numbers(peer, count) == [1, 2, 3, 4][:count]
+
+
+async def test_the_writer_hears_of_what_was_cut_short_while_it_slept() -> None:
+    peer = MemoryPeer()
+    peer.cuts_short = True
+    outbox = Outbox(peer, 8)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.write)
+        await trio.testing.wait_all_tasks_blocked()
+        outbox.say_at_once(Ping(n=1))
+        with trio.fail_after(5):
+            assert await numbers(peer, 1) == [1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_socket_that_takes_nothing_at_once_leaves_it_to_the_writer() -> None:
+    peer = MemoryPeer(buffered=1)
+    outbox = Outbox(peer, 8)
+    outbox.say_at_once(Ping(n=1))
+    outbox.say_at_once(Ping(n=2))
+    outbox.say_at_once(Ping(n=3))
+    assert (peer.sends_at_once, outbox.waiting) == (1, 2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.write)
+        assert await numbers(peer, 3) == [1, 2, 3]
+        nursery.cancel_scope.cancel()
