@@ -62,7 +62,14 @@ RULES: tuple[Only | Reserved, ...] = (
     # One fence around the web server, which knows nothing of what it fences in.
     Only(
         "relay/edge*.py",
-        ("relay.errors", "relay.log_lines", "relay.edge", "relay.edge_protocol", "relay.plain_frames"),
+        (
+            "relay.errors",
+            "relay.log_lines",
+            "relay.edge",
+            "relay.edge_protocol",
+            "relay.edge_websocket",
+            "relay.plain_frames",
+        ),
         among=OURS,
     ),
     Only("relay/log_lines.py", ()),
