@@ -9,6 +9,7 @@ from itertools import count
 
 import trio
 
+from nursery_tasks.bell import Bell
 from nursery_tasks.outbox import Outbox
 from relay.errors import Ending
 from relay.frames import Ping
@@ -17,15 +18,17 @@ from relay.frames import Ping
 class Pulse:
     """A sign of life from the app. Any frame counts, not only the pong: on a slow link the pong may stand behind acks."""
 
+    __slots__ = ("_bell", "held")
+
     def __init__(self) -> None:
-        self._felt = trio.Event()
+        self._bell = Bell()
         self.held = False
 
     def beat(self) -> None:
-        self._felt.set()
+        self._bell.ring()
 
     def reset(self) -> None:
-        self._felt = trio.Event()
+        self._bell.hush()
 
     def hold(self) -> Pulse:
         """While the block runs, the reader does not read: the silence is ours. An app that is gone shows when writing to it."""
@@ -38,7 +41,7 @@ class Pulse:
         self.held = False
 
     async def felt(self) -> None:
-        await self._felt.wait()
+        await self._bell.wait()
 
 
 async def keep_heartbeat(pulse: Pulse, outbox: Outbox, every_s: float, within_s: float) -> Ending:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import trio
 
+from nursery_tasks.bell import Bell
 from nursery_tasks.ports import Peer
 from relay.frames import Frame
 
@@ -21,6 +22,10 @@ class Outbox:
     No memory channel: an idle session has nothing to say, and should take no room for it.
     """
 
+    __slots__ = (
+        "_begun", "_closed", "_cut_short", "_more", "_most", "_peer", "_queue", "_room", "_unwritten", "on_written",
+    )  # fmt: skip
+
     def __init__(self, peer: Peer, frames: int, on_written: Callable[[], None] = lambda: None) -> None:
         self.on_written = on_written
         self._peer = peer
@@ -30,7 +35,7 @@ class Outbox:
         self._begun: list[str] = []  # texts that are on their way to the socket
         self._cut_short = False  # the socket has the beginning of a frame; the writer sees to the rest
         self._closed = False
-        self._more: trio.Event | None = None
+        self._more = Bell()  # the writer waits for something to say
         self._room: trio.Event | None = None
 
     @property
@@ -46,7 +51,7 @@ class Outbox:
     @property
     def waited_for(self) -> bool:
         """Whether a task waits for room, or the writer for something to say."""
-        return self._more is not None or self._room is not None
+        return self._more.waited_for or self._room is not None
 
     async def send(self, frame: Frame) -> None:
         """Queues it; waits for room. For whoever must not stand at the socket of a slow app: the reader above all.
@@ -86,7 +91,7 @@ class Outbox:
             else:
                 self._unwritten += 1
                 self._cut_short = True
-                self._ring()
+                self._more.ring()
         else:
             self.send_nowait(frame)
 
@@ -106,11 +111,7 @@ class Outbox:
         """The writer of the session: says what is queued until cancelled."""
         while True:
             while not self._queue and not self._cut_short:
-                self._more = trio.Event()
-                try:
-                    await self._more.wait()
-                finally:
-                    self._more = None
+                await self._more.wait()
             if self._cut_short:
                 await self._finish()
             else:
@@ -138,16 +139,12 @@ class Outbox:
         if self._closed:
             raise trio.ClosedResourceError
         self._queue.append(frame)
-        self._ring()
+        self._more.ring()
 
     def _take(self) -> Frame:
         if self._room is not None:
             self._room.set()
         return self._queue.pop(0)
-
-    def _ring(self) -> None:
-        if self._more is not None:
-            self._more.set()
 
     async def _wait_for_room(self) -> None:
         if self._room is None:

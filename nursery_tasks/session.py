@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import trio
@@ -55,6 +56,8 @@ class Timing:
 class Session:
     """What every session has: its ending, its outbox, its pulse."""
 
+    __slots__ = ("_peer", "_scope", "_timing", "_wall", "ending", "outbox", "pulse")
+
     def __init__(self, peer: Peer, timing: Timing, wall: Wall, *, outbox: int) -> None:
         self.ending: Ending | None = None
         self.pulse = Pulse()
@@ -62,32 +65,30 @@ class Session:
         self._peer = peer
         self._timing = timing
         self._wall = wall
-        self._scope = trio.CancelScope()
+        self._scope: trio.CancelScope | None = None  # of the nursery, once there is one
 
     def end(self, ending: Ending) -> None:
         """Ends the session; the first ending counts. Synchronous, and may come at any time, also before the tasks run."""
         if self.ending is None:
             self.ending = ending
-            self._scope.cancel()
+            if self._scope is not None:
+                self._scope.cancel()
 
-    async def run(self, tasks: Sequence[Task], *, flush: bool) -> Ending:
+    async def run(self, tasks: dict[str, Task], *, flush: bool) -> Ending:
         """Runs the tasks until the first ending, then says goodbye. The caller's own task writes what is queued (nursery_tasks/outbox.py).
+
+        `tasks` is by name, and emptied.
 
         `flush` sends what is in the outbox before the goodbye: answers of a post session are worth it, mail is not.
         """
-        hello = Hello(
-            protocol=PROTOCOL,
-            now=int(self._wall()),
-            ping_every_s=self._timing.ping_every_s,
-            answer_within_s=self._timing.answer_within_s,
-        )
-        self.outbox.send_nowait(hello)
+        self._say_hello()
         try:
-            with self._scope:
-                async with trio.open_nursery() as nursery:
-                    for task in tasks:
-                        nursery.start_soon(self._until_its_ending, task, name=task)
-                    await self._until_its_ending(self.outbox.write)
+            async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
+                if self.ending is not None:
+                    nursery.cancel_scope.cancel()
+                self._start(nursery, tasks)
+                await self._until_its_ending(self.outbox.write)
         finally:
             # Without an ending, somebody outside cancelled us: the worker is going down.
             self.end(Ending.DRAINING)
@@ -98,9 +99,26 @@ class Session:
         assert self.ending is not None
         return self.ending
 
+    def _say_hello(self) -> None:
+        hello = Hello(
+            protocol=PROTOCOL,
+            now=int(self._wall()),
+            ping_every_s=self._timing.ping_every_s,
+            answer_within_s=self._timing.answer_within_s,
+        )
+        self.outbox.send_nowait(hello)
+
+    def _start(self, nursery: trio.Nursery, tasks: dict[str, Task]) -> None:
+        """A function of its own, and what is started is let go: else it would all stay in memory for as long as the session."""
+        for name, task in tasks.items():
+            nursery.start_soon(self._until_its_ending, task, name=name)
+        tasks.clear()
+
     async def _until_its_ending(self, task: Task) -> None:
         try:
-            ending = await task()
+            running = task()
+            del task  # as in _start
+            ending = await running
         except Exception as error:
             ending = _ending_of(error)
         self.end(ending)
@@ -126,6 +144,8 @@ def _ending_of(error: Exception) -> Ending:
 
 class MailboxSession(Session):
     """A mailbox session as the switchboard sees it (nursery_tasks.ports.LiveMailbox)."""
+
+    __slots__ = ("epoch", "mail", "signals")
 
     def __init__(self, peer: Peer, epoch: int, timing: Timing, wall: Wall) -> None:
         super().__init__(peer, timing, wall, outbox=MAILBOX_OUTBOX)
@@ -219,29 +239,28 @@ async def go_on_with_mailbox_session(
     if isinstance(begun, Ending):
         session = MailboxSession(peer, 0, timing, services.wall)
         session.end(begun)
-        return await session.run((), flush=False)
+        return await session.run({}, flush=False)
     session = MailboxSession(peer, begun, timing, services.wall)
 
-    async def inbound_reader() -> Ending:
-        return await read_mailbox_app(
-            peer, session.pulse, session.outbox, session.mail, session.signals,
+    tasks: dict[str, Task] = {
+        "inbound_reader": partial(
+            read_mailbox_app, peer, session.pulse, session.outbox, session.mail, session.signals,
             services.mail_acks, services.signal_acks, account_id, session.epoch,
-        )  # fmt: skip
-
-    async def mailbox_drainer() -> Ending:
-        return await drain_mailbox(
-            session.mail, services.mail_pages, services.mailbox, account_id, session.outbox, services.wall
-        )
-
-    async def call_signal_forwarder() -> Ending:
-        return await forward_call_signals(session.signals, services.signals, account_id, session.outbox, services.wall)
-
-    async def heartbeat() -> Ending:
-        return await keep_heartbeat(session.pulse, session.outbox, timing.ping_every_s, timing.answer_within_s)
-
+        ),
+        "mailbox_drainer": partial(
+            drain_mailbox,
+            session.mail, services.mail_pages, services.mailbox, account_id, session.outbox, services.wall,
+        ),
+        "call_signal_forwarder": partial(
+            forward_call_signals, session.signals, services.signals, account_id, session.outbox, services.wall
+        ),
+        "heartbeat": partial(
+            keep_heartbeat, session.pulse, session.outbox, timing.ping_every_s, timing.answer_within_s
+        ),
+    }  # fmt: skip
     with services.switchboard.mailbox(account_id, session):
         services.announce(account_id)
-        return await session.run((inbound_reader, mailbox_drainer, call_signal_forwarder, heartbeat), flush=False)
+        return await session.run(tasks, flush=False)
 
 
 async def run_post_session(peer: Peer, services: PostServices, timing: Timing) -> Ending:
@@ -250,17 +269,17 @@ async def run_post_session(peer: Peer, services: PostServices, timing: Timing) -
     unanswered = Unanswered(session.outbox, services.wall, lambda: session.end(Ending.SLOW_READER))
     session.outbox.on_written = unanswered.written
 
-    async def inbound_reader() -> Ending:
-        return await read_post_app(
-            peer, session.pulse, session.outbox, unanswered, services.mail, services.signals, services.wall,
-            first_frame_within_s=timing.first_frame_within_s, posts_per_s=timing.posts_per_s,
-        )  # fmt: skip
-
-    async def heartbeat() -> Ending:
-        return await keep_heartbeat(session.pulse, session.outbox, timing.ping_every_s, timing.answer_within_s)
-
+    tasks: dict[str, Task] = {
+        "inbound_reader": partial(
+            read_post_app, peer, session.pulse, session.outbox, unanswered, services.mail, services.signals,
+            services.wall, first_frame_within_s=timing.first_frame_within_s, posts_per_s=timing.posts_per_s,
+        ),
+        "heartbeat": partial(
+            keep_heartbeat, session.pulse, session.outbox, timing.ping_every_s, timing.answer_within_s
+        ),
+    }  # fmt: skip
     try:
         with services.switchboard.post(session):
-            return await session.run((inbound_reader, heartbeat), flush=True)
+            return await session.run(tasks, flush=True)
     finally:
         session.outbox.forget()

@@ -150,7 +150,7 @@ def a_full_lane_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     def offer(self: Lane[Any], item: Any) -> None:
         if not self._behind and len(self._handed) < 2:
             self._handed.append(item)
-            self._bell.set()
+            self._bell.ring()
 
     def hand_over(self: Lane[Any], items: Any, now: float, *, at_once: bool) -> list[Any]:
         for item in items:

@@ -160,7 +160,7 @@ class Model:
         assert set(self.committed) - set(self.delivered) <= mortal
         assert set(self.table.rows) <= mortal
         lane = self.lane
-        assert (lane._in_flight, lane._in_flight_bytes, lane._leaving) == ({}, 0, set())
+        assert (lane._in_flight, lane._in_flight_bytes, lane._leaving) == ({}, 0, {})
         assert (len(lane._handed), lane._handed_bytes, lane.behind) == (0, 0, False)
 
 
@@ -270,7 +270,7 @@ async def test_only_what_was_in_flight_is_answered_as_acked(autojump_clock: Mock
     await one.next_items(table, ACCOUNT, wall)
     one.offer(item(2))
     assert one.acked([UUID(int=1), UUID(int=1), UUID(int=2), UUID(int=3)]) == [UUID(int=1)]
-    assert one._leaving == {UUID(int=1)}
+    assert one._leaving == {UUID(int=1): None}
     assert await one.next_items(table, ACCOUNT, wall) == [item(2)]
 
 
