@@ -43,7 +43,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from relay.edge_protocol import FencedProtocol
-from relay.edge_websocket import FencedTaskGroup, FencedWebSocket
+from relay.edge_websocket import FencedTaskGroup, FencedWebSocket, Session
 from relay.errors import PeerGone, SlowReader
 from relay.log_lines import describe, write_alike
 
@@ -252,6 +252,7 @@ class FencedConnection(TCPServer):
             address = self._transport.socket
             client = parse_socket_addr(address.family, address.getpeername())
             server = parse_socket_addr(address.family, address.getsockname())
+            going_on = None
             async with FencedTaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol = FencedProtocol(
@@ -269,7 +270,10 @@ class FencedConnection(TCPServer):
                 )
                 self._head_wait.deadline = trio.current_time() + self._edge.settings.head_deadline_s
                 await self.idle_task.restart(task_group, self._idle_timeout)
-                await self._read_data()
+                if (going_on := await self._read_on()) is None:
+                    await self._end_reading()
+            if going_on is not None:
+                await self._go_on(*going_on)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             pass  # gone before it said anything: getpeername or the TLS handshake failed
         finally:
@@ -287,21 +291,27 @@ class FencedConnection(TCPServer):
 
     # reading
 
-    async def _read_data(self) -> None:
-        go_on = None
-        with self._reading:
-            go_on = await self._read_on()
-        if go_on is not None:
-            self._reading = trio.CancelScope()  # of what comes after the session
-            await go_on()
-            with self._reading:
-                await self._read_on()
+    async def _go_on(self, websocket: FencedWebSocket, session: Session) -> None:
+        """A session runs when HTTP and its tasks are over, and reads for itself; what they needed does not stay in memory as long as it."""
+        del self.idle_task, self._head_wait, self._task_group
+        self._reading = trio.CancelScope()  # of what comes after the session
+        self.protocol.leave_http()
+        await websocket.go_on(session)
+        await self._read_on()
+        await self.protocol.handle(Closed())
+
+    async def _end_reading(self) -> None:
         self._read_to_end = True
         await self.idle_task.stop()  # Hypercorn's clock runs on, and holds the socket of a peer that has long left
         await self.protocol.handle(Closed())
 
-    async def _read_on(self) -> Callable[[], Awaitable[None]] | None:
-        """Reads to the end, or until a session goes on that reads for itself; answers that session."""
+    async def _read_on(self) -> tuple[FencedWebSocket, Session] | None:
+        """Reads to the end, or until a session goes on that reads for itself; answers that session and its socket."""
+        with self._reading:
+            return await self._read_until_it_goes_on()
+        return None
+
+    async def _read_until_it_goes_on(self) -> tuple[FencedWebSocket, Session] | None:
         discarded = 0
         while True:
             try:
@@ -314,7 +324,7 @@ class FencedConnection(TCPServer):
                     if isinstance(websocket := self.protocol.stream, FencedWebSocket):
                         session = await websocket.left()
                         if session is not None:
-                            return partial(websocket.go_on, session)
+                            return websocket, session
             except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError, PeerGone, SlowReader):
                 return None
             if self._hung_up:
@@ -333,10 +343,11 @@ class FencedConnection(TCPServer):
             raise PeerGone
         return data
 
-    async def _receive(self) -> bytes:
-        if self.config.read_timeout is None:  # no clock a read, then
-            return await self._read_some()
-        with trio.fail_after(self.config.read_timeout):
+    def _receive(self) -> Awaitable[bytes]:
+        return self._read_some() if self.config.read_timeout is None else self._read_in_time(self.config.read_timeout)
+
+    async def _read_in_time(self, seconds: float) -> bytes:
+        with trio.fail_after(seconds):
             return await self._read_some()
 
     async def _read_some(self) -> bytes:

@@ -139,6 +139,17 @@ class FencedProtocol(H11Protocol):
             # There is no more HTTP on this connection, and what it was asked for need not stay in memory for as long as it lives.
             del cast(H11WSConnection, self.connection).h11_connection
 
+    def leave_http(self) -> None:
+        """A session goes on. What a request needed, the peer's address among it, need not stay in memory for as long as it lives."""
+        del self.client, self.server, self.task_group, self.connection_state, self.can_read
+
+    async def _maybe_recycle(self) -> None:
+        if isinstance(self.connection, H11WSConnection):  # no other request comes
+            await self._close_stream()
+            await self.send(Closed())
+        else:
+            await super()._maybe_recycle()
+
     async def _check_protocol(self, event: h11.Request) -> None:
         """Called for each head, before its stream is made; Hypercorn's own changes to HTTP/2 here."""
         check_head(event)

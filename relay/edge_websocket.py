@@ -19,7 +19,7 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, FrameTooLargeError, WebsocketBuffer, WSStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
-from wsproto.connection import ConnectionState
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as FrameEvent
 from wsproto.frame_protocol import CloseReason
@@ -33,6 +33,9 @@ log = logging.getLogger("relay.edge")
 
 Session = Callable[["FencedWebSocket"], Awaitable[None]]
 """What a handler leaves behind to be run when it has returned: gets the socket as a `nursery_tasks.ports.Peer`."""
+
+_LONG_AGO = trio.Event()
+_LONG_AGO.set()
 
 
 class Wire(Protocol):
@@ -87,12 +90,14 @@ class FencedWebSocket(WSStream):
       that is too large with 1009; in each case nothing that follows is parsed;
     - a peer that sends nothing but pongs or empty fragments gets one turn per frame, like everybody else.
 
-    Whole text messages, which is nearly all there is, do not pass through wsproto (relay/plain_frames.py).
+    Whole text messages, which is nearly all there is, do not pass through wsproto (relay/plain_frames.py). Its connection is made
+    when something else comes or goes: it takes 2 KiB.
     """
 
     def __init__(self, max_message_bytes: int, wire: Wire, *stream: Any) -> None:
         """Whole messages go to `wire`; what passes through HTTP's layers does so by `stream`."""
         super().__init__(*stream)
+        self._library: Connection | None = None
         self._wire = wire
         self.buffer = BoundedBuffer(max_message_bytes)
         self._plain = PlainFrames(max_message_bytes)
@@ -126,13 +131,19 @@ class FencedWebSocket(WSStream):
 
     async def go_on(self, session: Session) -> None:
         """Runs a session to its end, and ends the socket after it. What it raises ends nobody else."""
-        self.app_put = None
+        self._leave_http()
         try:
             await session(self)
         except* Exception as failures:
             log.error("a session failed: %s", describe(failures))
         finally:
             await self.app_send(None)
+
+    def _leave_http(self) -> None:
+        """As FencedProtocol.leave_http."""
+        self._left = self._answered = _LONG_AGO
+        self.app_put = None
+        del self.app, self.client, self.server, self.task_group, self.scope, self.handshake
 
     def _take_session(self) -> Session | None:
         session, self._session = self._session, None
@@ -237,14 +248,25 @@ class FencedWebSocket(WSStream):
             raise PeerGone
 
     @property
+    def connection(self) -> Connection:
+        """What the library knows of this socket, from the first thing on that is its to judge; without extensions, as none was offered."""
+        if self._library is None:
+            self._library = Connection(ConnectionType.SERVER)
+        return self._library
+
+    @connection.setter
+    def connection(self, made_at_the_handshake: Connection) -> None: ...
+
+    @property
     def _is_heard(self) -> bool:
-        return not self.closed and self.handshake.accepted
+        return not self.closed and self.state in (ASGIWebsocketState.CONNECTED, ASGIWebsocketState.CLOSED)
 
     @property
     def _is_open(self) -> bool:
         """Neither side has begun to close."""
-        accepted = self.state is ASGIWebsocketState.CONNECTED and not self.closed
-        return accepted and self.connection.state is ConnectionState.OPEN
+        if self.state is not ASGIWebsocketState.CONNECTED or self.closed:
+            return False
+        return self._library is None or self._library.state is ConnectionState.OPEN
 
     def _with_close_code(self, message: ASGISendEvent | None) -> ASGISendEvent | None:
         if message is None or message["type"] != "websocket.close" or "reason" in cast(dict[str, Any], message):
@@ -291,11 +313,12 @@ class FencedWebSocket(WSStream):
             await self.send(Data(stream_id=self.stream_id, data=data))
 
     async def _send_pings(self) -> None:
-        """Hypercorn's optional pings (off unless the operator asks): they end with the connection, quietly."""
-        try:
-            await super()._send_pings()
-        except (PeerGone, SlowReader):
-            return
+        """Hypercorn's optional pings (off unless the operator asks): they end, quietly, with the handler. A session has its own."""
+        with contextlib.suppress(PeerGone, SlowReader):
+            while not self._left.is_set():
+                await self._send_wsproto_event(Ping())
+                with trio.move_on_after(self.config.websocket_ping_interval or 0):
+                    await self._left.wait()
 
 
 class FencedTaskGroup(TaskGroup):

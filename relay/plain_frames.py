@@ -24,6 +24,8 @@ class PlainFrames:
     At most one frame waits here for its end, and only one that fits into `max_message_bytes`.
     """
 
+    __slots__ = ("_held", "_max", "_plain", "_wanted")
+
     def __init__(self, max_message_bytes: int) -> None:
         self._max = max_message_bytes
         self._held = bytearray()
