@@ -256,18 +256,9 @@ class FencedConnection(TCPServer):
             async with FencedTaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol = FencedProtocol(
-                    self._edge.settings.max_message_bytes,
-                    self,
-                    self.app,
-                    self.config,
-                    self.context,
-                    task_group,
-                    ConnectionState(self.state),
-                    ssl,
-                    client,
-                    server,
-                    self.protocol_send,
-                )
+                    self._edge.settings.max_message_bytes, self, self.app, self.config, self.context, task_group,
+                    ConnectionState(self.state), ssl, client, server, self.protocol_send,
+                )  # fmt: skip
                 self._head_wait.deadline = trio.current_time() + self._edge.settings.head_deadline_s
                 await self.idle_task.restart(task_group, self._idle_timeout)
                 if (going_on := await self._read_on()) is None:
@@ -292,7 +283,7 @@ class FencedConnection(TCPServer):
     # reading
 
     async def _go_on(self, websocket: FencedWebSocket, session: Session) -> None:
-        """A session runs when HTTP and its tasks are over, and reads for itself; what they needed does not stay in memory as long as it."""
+        """Runs a session, now that HTTP and its tasks are over; what they needed does not stay in memory for as long as it."""
         del self.idle_task, self._head_wait, self._task_group
         self._reading = trio.CancelScope()  # of what comes after the session
         self.protocol.leave_http()
@@ -308,10 +299,10 @@ class FencedConnection(TCPServer):
     async def _read_on(self) -> tuple[FencedWebSocket, Session] | None:
         """Reads to the end, or until a session goes on that reads for itself; answers that session and its socket."""
         with self._reading:
-            return await self._read_until_it_goes_on()
+            return await self._read_parts()
         return None
 
-    async def _read_until_it_goes_on(self) -> tuple[FencedWebSocket, Session] | None:
+    async def _read_parts(self) -> tuple[FencedWebSocket, Session] | None:
         discarded = 0
         while True:
             try:
@@ -344,9 +335,10 @@ class FencedConnection(TCPServer):
         return data
 
     def _receive(self) -> Awaitable[bytes]:
-        return self._read_some() if self.config.read_timeout is None else self._read_in_time(self.config.read_timeout)
+        seconds = self.config.read_timeout
+        return self._read_some() if seconds is None else self._read_within(seconds)
 
-    async def _read_in_time(self, seconds: float) -> bytes:
+    async def _read_within(self, seconds: float) -> bytes:
         with trio.fail_after(seconds):
             return await self._read_some()
 

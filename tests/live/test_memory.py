@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
@@ -15,6 +16,9 @@ from tests.live.test_conversation import join
 from tests.postgres.server import temporary_directory
 
 TIMES = 10
+SESSIONS = 60
+HEAVIEST_KIB = 29.0
+"""Of Python's objects; what the process takes for them is some 5 percent more."""
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +92,19 @@ async def test_what_ends_is_freed_at_once(relay: RelayProcess, lives: Callable[[
         kind: count for kind, count in left.items() if kind.startswith(ours) and not kind.startswith("relay.errors.")
     }
     assert {kind: count for kind, count in kept.items() if count >= TIMES} == {}
+
+
+async def test_an_idle_session_weighs_little(relay: RelayProcess) -> None:
+    """Before anything was done about it, it weighed 31 KiB."""
+    members = await join(relay, SESSIONS)
+    weights = []
+    async with AsyncExitStack() as open_:
+        for some in (members[: SESSIONS // 2], members[SESSIONS // 2 :]):
+            for app in some:
+                await (await open_.enter_async_context(app.mailbox())).expect("drained")
+            await trio.sleep(0.5)  # the last ones have begun, too
+            weights.append((await call(relay.url, "GET", "/alive")).json()["bytes"])
+    assert (weights[1] - weights[0]) / (SESSIONS // 2) / 1024 < HEAVIEST_KIB
 
 
 async def test_all_is_looked_at_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
