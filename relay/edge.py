@@ -24,8 +24,8 @@ import signal
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import count
 from multiprocessing.synchronize import Event as ProcessEvent
 from typing import Any, cast
@@ -42,6 +42,7 @@ from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from relay.edge_arrivals import Arrivals
 from relay.edge_protocol import FencedProtocol
 from relay.edge_websocket import FencedTaskGroup, FencedWebSocket, Session
 from relay.errors import PeerGone, SlowReader
@@ -82,14 +83,11 @@ class Edge:
     """Set for good when this worker learns that it must stop. Sessions then have `drain_grace_s` to say goodbye."""
     seats: trio.Semaphore
     """One for each open connection."""
-    door: trio.Lock = field(default_factory=trio.Lock)
 
-    async def go_through_the_door(self) -> None:
-        """One at a time, each for a turn of the loop: connections begin and end like that. Thousands that come or go at once
-        would else all have their turn before anybody else has the next one.
-        """
-        async with self.door:
-            await trio.lowlevel.checkpoint()
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """Those who have not asked for anything yet."""
+        return Arrivals(self.settings.head_deadline_s, self.draining)
 
 
 def install(settings: EdgeSettings | None = None) -> Edge:
@@ -233,7 +231,6 @@ class FencedConnection(TCPServer):
             self._abort(PeerGone)
             return
         try:
-            await self._edge.go_through_the_door()
             await self._serve()
         except* Exception as failures:
             log.warning("connection dropped: %s", describe(failures))
@@ -245,6 +242,7 @@ class FencedConnection(TCPServer):
         ssl = isinstance(self.stream, trio.SSLStream)
         try:
             if ssl:
+                await self._edge.arrivals.go_in()
                 with trio.fail_after(self.config.ssl_handshake_timeout):
                     await self.stream.do_handshake()
                 if self.stream.selected_alpn_protocol() == "h2":
@@ -252,6 +250,9 @@ class FencedConnection(TCPServer):
             address = self._transport.socket
             client = parse_socket_addr(address.family, address.getpeername())
             server = parse_socket_addr(address.family, address.getsockname())
+            head = await self._edge.arrivals.head(self._receive, self.config.h11_max_incomplete_size)
+            if not head:
+                return
             going_on = None
             async with FencedTaskGroup() as task_group:
                 self._task_group = task_group
@@ -261,7 +262,9 @@ class FencedConnection(TCPServer):
                 )  # fmt: skip
                 self._head_wait.deadline = trio.current_time() + self._edge.settings.head_deadline_s
                 await self.idle_task.restart(task_group, self._idle_timeout)
-                if (going_on := await self._read_on()) is None:
+                going_on = await self._read_on(head)
+                head = b""  # a session would keep it, and the token in it
+                if going_on is None:
                     await self._end_reading()
             if going_on is not None:
                 await self._go_on(*going_on)
@@ -296,19 +299,21 @@ class FencedConnection(TCPServer):
         await self.idle_task.stop()  # Hypercorn's clock runs on, and holds the socket of a peer that has long left
         await self.protocol.handle(Closed())
 
-    async def _read_on(self) -> tuple[FencedWebSocket, Session] | None:
-        """Reads to the end, or until a session goes on that reads for itself; answers that session and its socket."""
+    async def _read_on(self, data: bytes = b"") -> tuple[FencedWebSocket, Session] | None:
+        """From `data` on, which has been read, to the end, or until a session goes on that reads for itself; answers that session and
+        its socket.
+        """
         with self._reading:
-            return await self._read_parts()
+            return await self._read_parts(data)
         return None
 
-    async def _read_parts(self) -> tuple[FencedWebSocket, Session] | None:
+    async def _read_parts(self, data: bytes) -> tuple[FencedWebSocket, Session] | None:
         discarded = 0
         while True:
             try:
-                data = await self._receive()
+                data = data or await self._receive()
                 if not data and not self._hung_up:
-                    await self._edge.go_through_the_door()
+                    await self._edge.arrivals.go_out()
                 if not self._hung_up:
                     self._expect_head()
                     await self.protocol.handle(RawData(data))
@@ -322,6 +327,7 @@ class FencedConnection(TCPServer):
                 discarded += len(data)
             if not data or discarded > LINGER_BYTES:
                 return None
+            data = b""
 
     async def read(self) -> bytes:
         """See relay.edge_protocol.Wire."""
@@ -330,7 +336,7 @@ class FencedConnection(TCPServer):
         except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError):
             raise PeerGone from None
         if not data:
-            await self._edge.go_through_the_door()
+            await self._edge.arrivals.go_out()
             raise PeerGone
         return data
 

@@ -65,7 +65,9 @@ RULES: tuple[Only | Reserved, ...] = (
         (
             "relay.errors",
             "relay.log_lines",
+            "relay.collector",
             "relay.edge",
+            "relay.edge_arrivals",
             "relay.edge_protocol",
             "relay.edge_websocket",
             "relay.plain_frames",

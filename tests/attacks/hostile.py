@@ -5,11 +5,14 @@ standard input, and tells how many it opened in all, and how many were open sinc
 # ruff: noqa: T201  # its parent reads it
 from __future__ import annotations
 
+import contextlib
+import os
 import resource
 import selectors
 import socket
 import sys
 import time
+from pathlib import Path
 
 SILENT = b""
 HALF_A_HEAD = b"GET /v1/relay HTTP/1.1\r\nHost: relay.test\r\nX-Slow: "
@@ -25,7 +28,17 @@ AT_ONCE = 200
 """Connections opened between two looks at those that are there."""
 
 
+def give_way() -> None:
+    """To whoever else wants the processor: in life a crowd has machines of its own. Where Linux shares it out by session first
+    (sched(7), autogroup), a process's own niceness counts in its session only."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.nice(19)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
+
+
 def main(port: int, count: int) -> None:
+    give_way()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     crowd = selectors.DefaultSelector()

@@ -34,6 +34,10 @@ def create_app() -> QuartTrio:
     async def read_notes() -> dict[str, int]:
         return dict(notes)
 
+    @app.get("/tasks")
+    async def count_tasks() -> str:
+        return f"{trio.lowlevel.current_statistics().tasks_living}"
+
     @app.post("/length")
     async def length() -> str:
         return f"{len(await request.get_data())}"

@@ -1,0 +1,214 @@
+"""Who comes and who leaves, many at once: what they cost, and that others go first."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from relay import collector
+from relay.edge_arrivals import PATIENCE_S, Arrivals
+from tests.edge import wire
+from tests.edge.server import Server
+
+HEAD = wire.request()
+MOST = 16 * 1024
+
+
+def saying(*parts: bytes) -> Callable[[], Awaitable[bytes]]:
+    """A peer that says this, then nothing more; b"" is its end."""
+    said = iter(parts)
+
+    async def receive() -> bytes:
+        await trio.lowlevel.checkpoint()
+        for part in said:
+            return part
+        await trio.sleep_forever()
+        raise AssertionError
+
+    return receive
+
+
+def arrivals(draining: trio.Event | None = None) -> Arrivals:
+    return Arrivals(10.0, trio.Event() if draining is None else draining)
+
+
+# -- when a head is one ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (HEAD,),
+        (HEAD + b"and more",),
+        tuple(bytes([byte]) for byte in HEAD),
+        (HEAD.replace(b"\r\n", b"\n"),),
+        (b"\x16\x03\x01",),
+        (HEAD[:-2] + b"A: ", b"x" * MOST),
+    ],
+    ids=["whole", "with more", "in crumbs", "bare line feeds", "no request at all", "too long"],
+)
+async def test_what_can_be_answered_goes_on(parts: tuple[bytes, ...]) -> None:
+    with trio.fail_after(5):
+        assert await arrivals().head(saying(*parts), MOST) == b"".join(parts)
+
+
+@pytest.mark.parametrize("parts", [(), (HEAD[:-2],)], ids=["nothing", "half a head"])
+async def test_what_comes_to_nothing_ends(autojump_clock: MockClock, parts: tuple[bytes, ...]) -> None:
+    """By the peer, by the deadline, by the worker: before it waits, and while it does."""
+    assert await arrivals().head(saying(*parts, b""), MOST) == b""
+    began = trio.current_time()
+    assert await arrivals().head(saying(*parts), MOST) == b""
+    assert 10 <= trio.current_time() - began < 11
+    draining = trio.Event()
+    here = arrivals(draining)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(here.head, saying(*parts), MOST)
+        await trio.sleep(1)
+        draining.set()
+    assert await here.head(saying(*parts), MOST) == b""
+    assert trio.current_time() - began < 12
+
+
+# -- others go first ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [(HEAD,), (b"",)], ids=["begins", "ends"])
+async def test_whoever_is_busy_goes_first(mock_clock: MockClock, parts: tuple[bytes, ...]) -> None:
+    order = []
+    here = arrivals()
+
+    async def other() -> None:
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+        order.append("other")
+
+    async def peer() -> None:
+        await here.head(saying(*parts), MOST)
+        order.append("peer")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peer)
+        nursery.start_soon(other)
+    assert order == ["other", "peer"]
+
+
+async def test_but_not_for_ever(mock_clock: MockClock) -> None:
+    """The others never rest. The clock stands still but for us."""
+    begun = trio.Event()
+    here = arrivals()
+
+    async def peer() -> None:
+        await here.head(saying(HEAD), MOST)
+        begun.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peer)
+        for _ in range(50):
+            await trio.lowlevel.checkpoint()
+        assert not begun.is_set()
+        mock_clock.jump(PATIENCE_S)
+        for _ in range(50):
+            await trio.lowlevel.checkpoint()
+        assert begun.is_set()
+
+
+async def test_of_many_that_begin_each_has_begun_before_the_next(mock_clock: MockClock) -> None:
+    """So what a hundred do in their first turns is not done in the same turns."""
+    here = arrivals()
+    beginning = 0
+    most = 0
+
+    async def peer() -> None:
+        nonlocal beginning, most
+        await here.head(saying(HEAD), MOST)
+        beginning += 1
+        most = max(most, beginning)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        beginning -= 1
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(peer)
+    assert most == 1
+
+
+async def test_who_comes_does_not_stand_behind_those_who_leave(mock_clock: MockClock) -> None:
+    here = arrivals()
+    left = 0
+
+    async def leaves() -> None:
+        nonlocal left
+        await here.head(saying(b""), MOST)
+        left += 1
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(1000):
+            nursery.start_soon(leaves)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        await here.head(saying(HEAD), MOST)
+        assert left < 100
+        nursery.cancel_scope.cancel()
+
+
+# -- what they cost ----------------------------------------------------------------------------------------------------
+
+
+def test_who_has_not_asked_for_anything_is_one_task(server: Server, port: int) -> None:
+    before = tasks(port)
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(wire.connect(port))
+            stack.enter_context(wire.connect(port, HEAD[:-2]))
+        assert tasks(port) - before <= 40
+
+
+def tasks(port: int) -> int:
+    with wire.connect(port, wire.request(b"/tasks", b"Connection: close")) as peer:
+        return int(peer.hear_answer().body)
+
+
+@pytest.fixture
+def rare_looks() -> Iterable[None]:
+    """By themselves. As in a worker, but for the size."""
+    before = gc.get_threshold()
+    gc.set_threshold(2_000, 5, collector.NEVER)
+    gc.collect()
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("rare_looks")
+def test_the_young_do_not_pile_up_where_as_many_end_as_begin() -> None:
+    """A thousand connections at a time, each with a hundred objects. By itself Python counts nothing, and then has to look at all."""
+
+    def live(begun: Callable[[], None]) -> int:
+        alive = deque([[[0] for _ in range(100)] for _ in range(1000)])
+        gc.collect()
+        most = 0
+        for n in range(1000):
+            alive.popleft()
+            alive.append([[0] for _ in range(100)])
+            begun()
+            if n % 50 == 0:
+                most = max(most, len(gc.get_objects(generation=0)))
+        return most
+
+    assert live(lambda: None) > 50_000
+    assert live(collector.Youth().one_more) < 5_000
+
+
+def test_the_young_are_looked_at_twice_before_they_count_as_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(gc, "collect", looks.append)
+    youth = collector.Youth()
+    for _ in range(4 * collector.CONNECTIONS_A_LOOK):
+        youth.one_more()
+    assert looks == [0, 1, 0, 1]
