@@ -217,9 +217,7 @@ class Connection:
         self, method: Callable[..., Any], query: str, args: tuple[object, ...], timeout_s: float | None
     ) -> Any:
         deadline_s = self._settings.command_timeout_s if timeout_s is None else timeout_s
-        # The driver gets the same deadline: whichever timer is first, the session ends. Its own default would cut
-        # short what was allowed more time.
-        return await self._call(partial(method, query, *args, timeout=deadline_s), deadline_s)
+        return await self._call(partial(method, query, *args), deadline_s)
 
     async def _call(self, operation: Callable[[], Any], deadline_s: float) -> Any:
         self._commit_in_doubt = False
@@ -436,7 +434,9 @@ class Database:
             host=host.name,
             port=host.port,
             timeout=self.settings.connect_timeout_s,
-            command_timeout=self.settings.command_timeout_s,
+            # `_call` has a deadline for each. One of the driver's would stay in its loop until it is due, long after the answer, and keep
+            # alive what the statement was asked for: a kilobyte each, when thousands connect.
+            command_timeout=None,
             target_session_attrs="primary",
             # The statements are a fixed set of constants: prepare each once a session, for ever.
             statement_cache_size=500,
