@@ -247,18 +247,14 @@ class FencedConnection(TCPServer):
                     await self.stream.do_handshake()
                 if self.stream.selected_alpn_protocol() == "h2":
                     return
-            address = self._transport.socket
-            client = parse_socket_addr(address.family, address.getpeername())
-            server = parse_socket_addr(address.family, address.getsockname())
             head = await self._edge.arrivals.head(self._receive, self.config.h11_max_incomplete_size)
             if not head:
                 return
-            going_on = None
             async with FencedTaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol = FencedProtocol(
                     self._edge.settings.max_message_bytes, self, self.app, self.config, self.context, task_group,
-                    ConnectionState(self.state), ssl, client, server, self.protocol_send,
+                    ConnectionState(self.state), ssl, *self._addresses(), self.protocol_send,
                 )  # fmt: skip
                 self._head_wait.deadline = trio.current_time() + self._edge.settings.head_deadline_s
                 await self.idle_task.restart(task_group, self._idle_timeout)
@@ -273,6 +269,11 @@ class FencedConnection(TCPServer):
         finally:
             with trio.move_on_after(LINGER_S), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self.stream.aclose()
+
+    def _addresses(self) -> list[tuple[str, int] | None]:
+        """Of the peer and of us. In `_serve` a variable would hold them for as long as the connection lives."""
+        here = self._transport.socket
+        return [parse_socket_addr(here.family, name) for name in (here.getpeername(), here.getsockname())]
 
     def _fall_apart(self) -> None:
         """Connection, protocol and stream refer to each other. Taken apart they are freed at once; else the collector would have to

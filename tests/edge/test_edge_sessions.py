@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
@@ -105,8 +106,13 @@ async def test_nothing_that_a_session_keeps_knows_the_address() -> None:
 
     async def session(websocket: FencedWebSocket) -> None:
         ports.append(int(await websocket.receive()))
-        found.extend(one for one in reachable(websocket._wire) if one == ("127.0.0.1", ports[0]))
+        async with trio.open_nursery() as nursery:  # what a task refers to is seen while it sleeps
+            nursery.start_soon(look, websocket, trio.lowlevel.current_task())
         await websocket.say("looked")
+
+    async def look(websocket: FencedWebSocket, task: trio.lowlevel.Task) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        found.extend(one for one in reachable(websocket._wire, task.coro) if one == ("127.0.0.1", ports[0]))
 
     def tell(peer: wire.Peer) -> None:
         peer.say(frame(TEXT, str(peer.socket.getsockname()[1]).encode()))
@@ -118,10 +124,10 @@ async def test_nothing_that_a_session_keeps_knows_the_address() -> None:
     assert found == []
 
 
-def reachable(start: object) -> list[object]:
-    """What this object refers to, and what that refers to, and so on, without code."""
+def reachable(*starts: object) -> list[object]:
+    """What these objects refer to, and what that refers to, and so on, without code. Of coroutines, their variables."""
     seen: dict[int, object] = {}
-    waiting = [start]
+    waiting = [*starts]
     while waiting:
         one = waiting.pop()
         if id(one) in seen or isinstance(one, type | ModuleType | FunctionType | trio.lowlevel.Task):
