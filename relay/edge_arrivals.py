@@ -19,7 +19,7 @@ FIRST_PRINTABLE = 0x21
 
 
 PATIENCE_S = 0.005
-"""So long one lets others go first. Where somebody always has something to do, two hundred a second begin, and end."""
+"""So long one lets others go first, at most; so long is a pause. Where somebody always has something to do, seventy a second begin."""
 
 
 class Arrivals:
@@ -28,19 +28,18 @@ class Arrivals:
     def __init__(self, head_deadline_s: float, draining: trio.Event) -> None:
         self._head_deadline_s = head_deadline_s
         self._draining = draining
-        self._watched = False
         self._waiting: set[trio.CancelScope] = set()
-        self._way_in = trio.Lock()
-        self._way_out = trio.Lock()  # of its own: when a crowd leaves, who comes does not stand behind it
+        self._started = False
+        self._way_in: dict[trio.Event, None] = {}  # in the order in which they came
+        self._way_out: dict[trio.Event, None] = {}
+        self._bell = trio.lowlevel.ParkingLot()
         self._youth = Youth()
 
     async def head(self, receive: Callable[[], Awaitable[bytes]], most_bytes: int) -> bytes:
         """What a new peer has sent, once that is a whole head or can no longer become one; empty if it comes to nothing: the peer
         has left, the deadline is over, or the worker stops. Returns when it is this peer's turn to begin, or to end.
         """
-        if not self._watched:
-            self._watched = True
-            trio.lowlevel.spawn_system_task(self._send_away_when_draining)
+        self._start()
         head = bytearray()
         with trio.CancelScope(deadline=trio.current_time() + self._head_deadline_s) as wait:
             self._waiting.add(wait)
@@ -62,20 +61,56 @@ class Arrivals:
         return b""
 
     async def go_in(self) -> None:
-        """Before what costs a millisecond. In the order of the calls, one at a time."""
-        async with self._way_in:
-            await when_others_rest()
+        """Before what costs a millisecond. One at a time, and the last first: where more come than can be served, whoever came just now
+        still waits for the answer.
+        """
         self._youth.one_more()
+        await self._stand_in(self._way_in)
 
     async def go_out(self) -> None:
         """Before the end of one that was not asked to end."""
-        async with self._way_out:
+        self._youth.one_more()
+        await self._stand_in(self._way_out)
+
+    async def _stand_in(self, line: dict[trio.Event, None]) -> None:
+        if self._draining.is_set():  # all go, and there is no more to wait for
+            await trio.lowlevel.checkpoint()
+            return
+        self._start()
+        self._bell.unpark()
+        turn = trio.Event()
+        line[turn] = None
+        try:
+            await turn.wait()
+        finally:
+            line.pop(turn, None)
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            trio.lowlevel.spawn_system_task(self._call_up)
+            trio.lowlevel.spawn_system_task(self._send_away_when_draining)
+
+    async def _call_up(self) -> None:
+        """One at a time, and then as long a pause as that took: a crowd gets half of the time that nobody else wants."""
+        while True:
+            while not self._way_in and not self._way_out:
+                await self._bell.park()
             await when_others_rest()
+            began = trio.current_time()
+            for line in (self._way_in, self._way_out):
+                if line:
+                    turn, _ = line.popitem()
+                    turn.set()
+            await when_others_rest()
+            await trio.sleep(min(trio.current_time() - began, PATIENCE_S))
 
     async def _send_away_when_draining(self) -> None:
         await self._draining.wait()
         for wait in self._waiting:
             wait.cancel()
+        for turn in (*self._way_in, *self._way_out):
+            turn.set()
 
 
 async def when_others_rest() -> None:

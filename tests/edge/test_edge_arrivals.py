@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from relay import collector
 from relay.edge_arrivals import PATIENCE_S, Arrivals
@@ -156,6 +156,60 @@ async def test_who_comes_does_not_stand_behind_those_who_leave(mock_clock: MockC
         await here.head(saying(HEAD), MOST)
         assert left < 100
         nursery.cancel_scope.cancel()
+
+
+async def test_where_many_wait_the_last_is_the_first(mock_clock: MockClock) -> None:
+    """Those who have waited longest have nearly given up."""
+    order = []
+    here = arrivals()
+
+    async def peer(number: int) -> None:
+        await here.head(saying(HEAD), MOST)
+        order.append(number)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(5):
+            nursery.start_soon(peer, number)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+    assert order == [4, 3, 2, 1, 0]
+
+
+async def test_a_pause_is_as_long_as_what_was_before_it(mock_clock: MockClock) -> None:
+    begun = []
+    here = arrivals()
+
+    async def peer() -> None:
+        await here.head(saying(HEAD), MOST)
+        begun.append(trio.current_time())
+        mock_clock.jump(0.002)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peer)
+        nursery.start_soon(peer)
+        await wait_all_tasks_blocked(0.01)
+        assert len(begun) == 1
+        mock_clock.jump(0.0019)
+        await wait_all_tasks_blocked(0.01)
+        assert len(begun) == 1
+        mock_clock.jump(0.0002)
+    assert begun[1] - begun[0] >= 0.004
+
+
+async def test_nobody_waits_when_all_go(mock_clock: MockClock) -> None:
+    draining = trio.Event()
+    here = arrivals(draining)
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(here.go_out)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        draining.set()
+        for _ in range(100):
+            nursery.start_soon(here.go_out)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        assert not nursery.child_tasks
 
 
 # -- what they cost ----------------------------------------------------------------------------------------------------
