@@ -47,6 +47,7 @@ from relay.edge_protocol import FencedProtocol
 from relay.edge_websocket import FencedTaskGroup, FencedWebSocket, Session
 from relay.errors import PeerGone, SlowReader
 from relay.log_lines import describe, write_alike
+from relay.readiness import Readable, readable
 
 log = logging.getLogger("relay.edge")
 
@@ -215,6 +216,7 @@ class FencedConnection(TCPServer):
         self._read_to_end = False
         self._hung_up = False
         self._writes = 0
+        self._readable: Readable | None = None
         self._rest = b""  # of what was written at once and not taken whole; goes before all else
         self._lost: type[PeerGone] | type[SlowReader] | None = None  # why nothing more can be written
 
@@ -247,6 +249,8 @@ class FencedConnection(TCPServer):
                     await self.stream.do_handshake()
                 if self.stream.selected_alpn_protocol() == "h2":
                     return
+            else:
+                self._readable = readable(self._transport.socket.fileno())
             head = await self._edge.arrivals.head(self._receive, self.config.h11_max_incomplete_size)
             if not head:
                 return
@@ -267,6 +271,7 @@ class FencedConnection(TCPServer):
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             pass  # gone before it said anything: getpeername or the TLS handshake failed
         finally:
+            self._stop_reading()
             with trio.move_on_after(LINGER_S), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self.stream.aclose()
 
@@ -352,18 +357,24 @@ class FencedConnection(TCPServer):
     async def _read_some(self) -> bytes:
         """What has arrived, empty at the end. Trio tries first and waits then; a peer has mostly said nothing yet, so here it is
         the other way round, which spares a failed call and a round of the scheduler."""
-        if self.stream is not self._transport:  # TLS
+        if self._readable is None:  # TLS
             return bytes(await self.stream.receive_some(MAX_RECV))
         while True:
-            if self._transport.socket.fileno() < 0:  # `_abort` has closed it
-                raise trio.ClosedResourceError
-            await trio.lowlevel.wait_readable(self._transport.socket)
+            await self._readable.wait()
             try:
-                return os.read(self._transport.socket.fileno(), MAX_RECV)
+                data = os.read(self._transport.socket.fileno(), MAX_RECV)
             except BlockingIOError:
+                self._readable.drained()
                 continue
             except OSError:
                 raise trio.BrokenResourceError from None
+            if len(data) < MAX_RECV:
+                self._readable.drained()
+            return data
+
+    def _stop_reading(self) -> None:
+        if self._readable is not None:
+            self._readable.close()
 
     def _expect_head(self) -> None:
         """Start the clock of the next head at its first byte. A head that trickles in is a slowloris."""
@@ -496,4 +507,5 @@ class FencedConnection(TCPServer):
         self._lost = why
         with contextlib.suppress(OSError):
             self._transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._stop_reading()
         self._transport.socket.close()

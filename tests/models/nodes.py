@@ -93,7 +93,7 @@ class Node:
         self.posts = PostWriter(
             mailbox, MemoryRates(), dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell, batch_items=4
         )
-        acks, signal_acks = AckWriter(mailbox, batch_ids=8), AckWriter(signals)
+        acks, signal_acks = AckWriter(mailbox, batch_ids=8, pace_s=0), AckWriter(signals, pace_s=0)
         pages = PageReader(mailbox)
         self.services = MailboxServices(
             mailbox, pages, signals, acks, signal_acks,

@@ -126,8 +126,8 @@ class Stage:
         self.switchboard = Switchboard(self.left.append)
         self.mail_writer = PostWriter(self.mailbox, self.rates, self._stored, self.looked.append, self._full)
         self.signal_writer = PostWriter(self.signals, self.rates, self._rang, self.looked.append, self._full)
-        self.mail_acks = AckWriter(self.mailbox)
-        self.signal_acks = AckWriter(self.signals)
+        self.mail_acks = AckWriter(self.mailbox, pace_s=0)
+        self.signal_acks = AckWriter(self.signals, pace_s=0)
         self.mail_pages = PageReader(self.mailbox)
         self.mailbox_services = MailboxServices(
             self.mailbox,

@@ -261,12 +261,12 @@ async def test_room_is_counted_back_to_nothing(desk: Desk, autojump_clock: MockC
     desk.submit(one, one, desk.posting(1, size=65536), one)
     gate.open()
     await wait_all_tasks_blocked()
-    assert desk.writer._queue._size == 0
+    assert desk.writer._queue.size == 0
     gate = await desk.committing()
     desk.submit(desk.posting(), desk.posting(size=4096))
     gate.open()
     await desk.writer.drain()
-    assert desk.writer._queue._size == 0
+    assert desk.writer._queue.size == 0
 
 
 # -- rates -----------------------------------------------------------------------------------------------------------
@@ -358,6 +358,22 @@ async def test_acks_are_tried_in_batches(store: Recorder, writer: AckWriter, aut
     assert tried == list(range(6))
     assert [len(batch) for batch in store.batches] == [3, 3]
     assert trio.current_time() == 0.0
+
+
+async def test_acks_are_paced_unless_a_batch_is_full(
+    store: Recorder, writer: AckWriter, autojump_clock: MockClock
+) -> None:
+    begun: list[float] = []
+    for pause_s in (0, 0.001, 0.002, 0.5):
+        await trio.sleep(pause_s)
+        writer.submit(acks(1), lambda: begun.append(trio.current_time()))
+    await writer.idle()
+    assert begun == pytest.approx([0, 0.01, 0.01, 0.503])
+    writer.submit(acks(10), lambda: begun.append(trio.current_time()))
+    writer.submit(acks(1), lambda: begun.append(trio.current_time()))
+    await writer.idle()
+    assert begun[4:] == pytest.approx([0.513, 0.523])
+    assert [len(batch) for batch in store.batches] == [1, 2, 1, 1, 1]
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable(), ValueError("somebody's secret")])
