@@ -17,42 +17,36 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import resource
-import signal
 import socket
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import count
-from multiprocessing.synchronize import Event as ProcessEvent
 from typing import Any, cast
 
 import hypercorn.trio.run
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.logging import Logger
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
-from hypercorn.trio.worker_context import EventWrapper, WorkerContext
+from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from relay.edge_arrivals import Arrivals
 from relay.edge_protocol import FencedProtocol
 from relay.edge_websocket import FencedTaskGroup, FencedWebSocket, Session
+from relay.edge_worker import FencedWorkerContext, QuietLogger, wait_for_stop
 from relay.errors import PeerGone, SlowReader
-from relay.log_lines import describe, write_alike
+from relay.log_lines import describe
 from relay.readiness import Readable, readable
 
 log = logging.getLogger("relay.edge")
 
-STOP_POLL_S = 0.02  # a goodbye is due within 100 ms of SIGTERM, and this is the largest part of it
-ORPHAN_CHECK_EVERY = 50  # polls, so once a second
 RESERVED_FILES = 128  # of the open files that the process is allowed, those that connections may not take
 WRITES_A_TURN = 16  # after so many, the next task has a turn even if the kernel takes everything at once
 LINGER_S = 1.0  # how long a peer may take to read our last words
@@ -107,7 +101,7 @@ def install(settings: EdgeSettings | None = None) -> Edge:
     edge = Edge(settings, trio.Event(), trio.Semaphore(_seats(settings)))
     replacements: dict[str, object] = {
         "TCPServer": partial(FencedConnection, edge),
-        "WorkerContext": partial(FencedWorkerContext, edge),
+        "WorkerContext": partial(FencedWorkerContext, edge.draining),
         "check_multiprocess_shutdown_event": wait_for_stop,
     }
     for name, fenced in replacements.items():
@@ -129,60 +123,6 @@ def _seats(settings: EdgeSettings) -> int:
     if files == resource.RLIM_INFINITY:
         return settings.max_connections
     return max(1, min(settings.max_connections, files - RESERVED_FILES))
-
-
-# -- the worker: how it learns that it must stop -----------------------------------------------------------------------
-
-
-class FencedWorkerContext(WorkerContext):
-    """Makes Hypercorn's `terminated` and our `draining` one event.
-
-    Hypercorn sets it when the worker begins to stop, but tells only idle connections; sessions hear nothing until the
-    grace is over, and then they are cancelled in the middle of whatever they do.
-    """
-
-    def __init__(self, edge: Edge, max_requests: int | None) -> None:
-        super().__init__(max_requests)
-        self.terminated = _WorkerEvent(edge.draining)
-
-
-class _WorkerEvent(EventWrapper):
-    def __init__(self, event: trio.Event) -> None:
-        self._event = event
-
-
-async def wait_for_stop(shutdown_event: ProcessEvent, sleep: Callable[[float], Awaitable[Any]]) -> None:
-    """Return when this worker must stop. Takes the place of Hypercorn's, which looks ten times a second.
-
-    It still polls: a worker that is killed while it waits on `shutdown_event` would block the parent, which counts its
-    sleepers, for ever. Two more reasons to stop are added:
-
-    - SIGTERM to the worker itself. By default it dies at once, and that happens often: service managers signal the whole
-      group, and the parent terminates all workers as soon as the first one is done. The handler stays for good, so that a
-      second SIGTERM does not cut a goodbye short either;
-    - the parent was killed: nobody else would ever stop this worker, and it would keep the port.
-    """
-    told: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
-    parent = multiprocessing.parent_process()
-    for poll in count():
-        if told or shutdown_event.is_set():
-            return
-        if poll % ORPHAN_CHECK_EVERY == 0 and parent is not None and not parent.is_alive():
-            return
-        await sleep(STOP_POLL_S)
-
-
-class QuietLogger(Logger):
-    """Hypercorn's logger without its access log, whatever the configuration asks for: it writes addresses."""
-
-    def __init__(self, config: Config) -> None:
-        asked, config.accesslog = config.accesslog, None
-        super().__init__(config)
-        if self.error_logger is not None:
-            write_alike(self.error_logger)
-        if asked is not None:
-            log.warning("the access log stays off: it would hold the addresses of members")
 
 
 # -- a connection ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relay import edge
+from relay import edge_worker
 from tests.edge import wire
 from tests.edge.server import ROOT, serve
 from tests.edge.wire import TEXT, frame
@@ -112,7 +112,7 @@ async def test_a_worker_looks_often_enough(monkeypatch: pytest.MonkeyPatch) -> N
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    await edge.wait_for_stop(Stop(), sleep)  # type: ignore[arg-type]
+    await edge_worker.wait_for_stop(Stop(), sleep)  # type: ignore[arg-type]
     assert waits == [0.02] * 3
 
 
