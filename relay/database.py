@@ -35,6 +35,7 @@ from relay.database_hosts import Host, hosts_of
 from relay.errors import DatabaseUnavailable, RelayError
 from relay.held_connection import HeldConnection
 from relay.listener import listen
+from relay.prompt_loop import make_prompt
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ async def open_database(
     async with trio_asyncio.open_loop() as loop:
         # By default an exception in a callback or a forgotten future ends this loop, and so the relay.
         loop.set_exception_handler(_report)
+        make_prompt(loop)
         database = Database(loop, hosts_of(dsn_or_hosts), settings or DatabaseSettings())
         try:
             await database.fetchval("SELECT 1")
