@@ -247,7 +247,8 @@ class AckWriter:
     """Deletes what was acknowledged (nursery_tasks.ports.AckLine). A lost delete is a redelivery, which the app drops by id.
 
     Nobody waits for a delete, so here there is a timer: batches that are not full begin `pace_s` seconds after each other, and
-    the first after a pause at once. A statement costs the same for one id as for fifty.
+    the first after a pause at once. A statement costs the same for one id as for fifty. Where a session has ended, `hurry`: when its
+    member comes again, what it acknowledged should be gone, and under the next epoch it could not be deleted.
     """
 
     def __init__(
@@ -258,7 +259,14 @@ class AckWriter:
         self._pace_s = pace_s
         self._queue: _Queue[_Tried] = _Queue(items=waiting_ids, size=waiting_ids)
         self._removing = False
+        self._hurried = False
+        self._haste = _Bell()
         self._idle = _Bell()
+
+    def hurry(self) -> None:
+        """What waits now need not wait for the next batch's time."""
+        self._hurried = True
+        self._haste.ring()
 
     def submit(self, acks: AckBatch, on_tried: Callable[[], None]) -> None:
         self._queue.put(_Tried(acks, on_tried), len(acks.ids))
@@ -277,6 +285,7 @@ class AckWriter:
         while True:
             await self._queue.some()
             began = trio.current_time()
+            self._hurried = False
             batch = []
             ids = 0
             while self._queue.waiting and ids < self._batch_ids:
@@ -294,5 +303,6 @@ class AckWriter:
                 tried.on_tried()
             self._removing = False
             self._idle.ring()
-            if self._queue.size < self._batch_ids:
-                await trio.sleep_until(began + self._pace_s)
+            if self._queue.size < self._batch_ids and not self._hurried:
+                with trio.move_on_at(began + self._pace_s):
+                    await self._haste.wait()

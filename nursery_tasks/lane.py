@@ -61,6 +61,8 @@ class Lane(Generic[Item]):
         """Hands over an item that was committed just now."""
         if self._behind:
             return  # the table has it, and the bell rang when the lane fell behind
+        if item.id in self._in_flight or item.id in self._leaving:
+            return  # a page was quicker. Noticed now: by the time it is taken it may be gone, and would look new
         if len(self._handed) >= self._page_items or self._handed_bytes + len(item.body) > PAGE_BYTES:
             self.fall_behind()
             return

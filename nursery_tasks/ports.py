@@ -185,6 +185,9 @@ class AckLine(Protocol):
     async def room(self) -> None:
         """Waits until the queue has room for another frame."""
 
+    def hurry(self) -> None:
+        """A session has ended: what it acknowledged should be deleted before its member comes again."""
+
 
 class Notifications(Protocol):
     """The way to the other processes on the same database."""

@@ -260,7 +260,10 @@ async def go_on_with_mailbox_session(
     }  # fmt: skip
     with services.switchboard.mailbox(account_id, session):
         services.announce(account_id)
-        return await session.run(tasks, flush=False)
+        try:
+            return await session.run(tasks, flush=False)
+        finally:
+            services.mail_acks.hurry()
 
 
 async def run_post_session(peer: Peer, services: PostServices, timing: Timing) -> Ending:

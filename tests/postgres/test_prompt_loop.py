@@ -35,7 +35,7 @@ async def turns_of_others(loop: Any, callbacks: int) -> int:
     return turns
 
 
-@pytest.mark.parametrize(("callbacks", "least", "most"), [(10, 1, 5), (CALLBACKS_A_TURN * 10, 10, 30)])
+@pytest.mark.parametrize(("callbacks", "least", "most"), [(10, 0, 5), (CALLBACKS_A_TURN * 10, 10, 30)])
 async def test_what_is_ready_runs_in_one_turn_but_not_for_ever(callbacks: int, least: int, most: int) -> None:
     async with trio_asyncio.open_loop() as loop:
         make_prompt(loop)

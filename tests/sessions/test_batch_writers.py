@@ -376,6 +376,26 @@ async def test_acks_are_paced_unless_a_batch_is_full(
     assert [len(batch) for batch in store.batches] == [1, 2, 1, 1, 1]
 
 
+@pytest.mark.parametrize("when", ["it waits", "it deletes"])
+async def test_a_hurry_takes_what_waits_at_once(
+    when: str, store: Recorder, writer: AckWriter, autojump_clock: MockClock
+) -> None:
+    tried: list[float] = []
+    if when == "it deletes":
+        store.gate = Gate()
+    writer.submit(acks(1), lambda: tried.append(trio.current_time()))
+    await wait_all_tasks_blocked()
+    writer.submit(acks(1), lambda: tried.append(trio.current_time()))
+    writer.hurry()
+    if store.gate is not None:
+        store.gate.open()
+    await writer.idle()
+    assert tried == [0, 0]
+    writer.submit(acks(1), lambda: tried.append(trio.current_time()))  # the next one has its time again
+    await writer.idle()
+    assert tried[2:] == pytest.approx([0.01])
+
+
 @pytest.mark.parametrize("error", [DatabaseUnavailable(), ValueError("somebody's secret")])
 async def test_acks_that_fail_were_tried_too(
     store: Recorder, writer: AckWriter, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, error: Exception

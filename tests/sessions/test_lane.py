@@ -219,6 +219,31 @@ async def test_a_page_that_is_cancelled_leaves_it_behind(autojump_clock: MockClo
     assert one.behind
 
 
+async def test_what_a_page_brought_is_not_handed_over_after_it(autojump_clock: MockClock) -> None:
+    """Its hand-over was late, the next page is being read, and meanwhile the app acknowledges it and it is deleted."""
+    one, table = lane(), Table(rows={UUID(int=1): item(1)})
+    assert await one.next_items(table, ACCOUNT, wall) == [item(1)]
+    one.fall_behind()
+    table.gate = Gate()
+    got: list[Ringing] = []
+
+    async def read() -> None:
+        got.extend(await one.next_items(table, ACCOUNT, wall))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await table.gate.reached.wait()
+        one.offer(item(1))
+        one.acked([UUID(int=1)])
+        table.rows.clear()
+        one.gone([UUID(int=1)])
+        table.gate.open()
+    assert got == []
+    with trio.move_on_after(10) as nothing_comes:
+        await one.next_items(table, ACCOUNT, wall)
+    assert nothing_comes.cancelled_caught
+
+
 async def test_an_overflow_while_a_page_is_read_makes_it_read_again(autojump_clock: MockClock) -> None:
     one, table = lane(), Table(gate=Gate())
     got: list[Ringing] = []
