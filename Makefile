@@ -168,7 +168,7 @@ models: $(PYTHON_READY) ## many random lives of a mailbox, of two nodes, of a se
 	    MODEL_EXAMPLES=$(EXAMPLES) MODEL_SEED=$$seed $(BIN)/pytest -q --timeout 3000 tests/models $(if $(ONLY),-k "$(ONLY)")
 
 .PHONY: crowd
-crowd: $(PYTHON_READY) ## how long honest members wait for each other beside 10,000 hostile connections (CROWD=10000; three minutes)
+crowd: $(PYTHON_READY) ## how long honest members wait for each other beside 10,000 hostile connections (CROWD=10000; two minutes)
 	@$(BIN)/python -m tests.attacks.crowd --connections $(if $(CROWD),$(CROWD),10000)
 
 .PHONY: proof
