@@ -32,7 +32,6 @@ ALLOWED: set[tuple[str, str]] = {
     ("tests/postgres/test_embedded_postgres.py", "a test that is set aside"),  # what only root can do; no wheel
     ("tests/faults/test_network.py", "a test that is set aside"),  # no root, no namespaces
     ("tests/commands/test_doctor.py", "a test that is set aside"),  # no root, no namespaces
-    ("tests/postgres/test_sharing.py", "a test that is set aside"),  # no /proc
     ("tests/deploy/test_deploy.py", "a test that is set aside"),  # no systemd, nginx, Caddy, tor
     ("tests/pages/test_join_page.py", "a test that is set aside"),  # no Chromium, no npm packages
     ("tests/edge/test_edge_tls.py", "a test that is set aside"),  # no openssl

@@ -14,7 +14,7 @@ VECTORS = _ROOT / "tests" / "vectors"
 _PACKAGE = _ROOT / "mobile" / "node_modules" / "@signalapp" / "libsignal-client"
 
 needs_libsignal = pytest.mark.skipif(
-    not _PACKAGE.exists(), reason="mobile/node_modules is not there: run npm ci in mobile/"
+    not _PACKAGE.exists(), reason="no npm packages, so no libsignal to ask: make setup"
 )
 
 

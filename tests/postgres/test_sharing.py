@@ -22,7 +22,6 @@ from tests.postgres.processes import PATIENCE_S, alive, family, guards_of, postm
 from tests.postgres.server import TEST_SETTINGS, temporary_directory
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")
 
 
 @pytest.fixture

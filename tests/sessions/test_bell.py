@@ -29,15 +29,19 @@ async def test_a_ring_wakes_the_sleeper_once() -> None:
     assert woken == [1, 2]
 
 
+async def is_silent(bell: Bell) -> bool:
+    with trio.move_on_after(0.01) as waiting:
+        await bell.wait()
+    return waiting.cancelled_caught
+
+
 async def test_a_ring_that_nobody_waits_for_is_kept_once() -> None:
     bell = Bell()
     bell.ring()
     bell.ring()
     with trio.testing.assert_checkpoints():
         await bell.wait()
-    with trio.move_on_after(0.01) as waiting:
-        await bell.wait()
-    assert waiting.cancelled_caught
+    assert await is_silent(bell)
 
 
 async def test_a_ring_between_waking_and_running_is_kept() -> None:
@@ -85,9 +89,7 @@ async def test_a_hushed_ring_is_forgotten() -> None:
     bell = Bell()
     bell.ring()
     bell.hush()
-    with trio.move_on_after(0.01) as waiting:
-        await bell.wait()
-    assert waiting.cancelled_caught
+    assert await is_silent(bell)
 
 
 async def test_a_second_sleeper_is_a_bug() -> None:
