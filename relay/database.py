@@ -9,7 +9,7 @@ session is doing, so it is dropped, and the server notices within seconds that i
 
 The driver is triopg: asyncpg on an asyncio loop that runs on Trio (trio-asyncio). That loop belongs to `open_database`
 and must be *current* in the task that calls the driver, which tasks of foreign nurseries (each request is one) do not
-inherit. So every call here sets it itself and resets it after.
+inherit. So every call that needs it sets it itself and resets it after. Statements do not (relay/driver_wire.py).
 
 The pool is ours, not asyncpg's, which resets a connection with a query at each release (three times slower), waits
 for that query without a deadline that Trio could set, and has no bound on waiting.
@@ -20,18 +20,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
-import asyncpg
 import trio
 import trio_asyncio
 import triopg
 
-from relay.database_errors import QueryRejected, from_sqlstate
+from relay.database_errors import QueryRejected
 from relay.database_hosts import Host, hosts_of
+from relay.driver_connection import Connection, Driver, Session, current
 from relay.errors import DatabaseUnavailable, RelayError
 from relay.held_connection import HeldConnection
 from relay.listener import listen
@@ -97,23 +96,6 @@ class Queries(Protocol):
         """The command tag ('DELETE 3'). Without `args` the text may hold several statements: one transaction."""
 
 
-class _Driver(Protocol):
-    """What we use of triopg's connection, which is not typed."""
-
-    async def __aenter__(self) -> _Driver: ...
-    async def fetch(self, query: str, *args: object, timeout: float) -> list[Row]: ...  # noqa: ASYNC109
-    async def fetchrow(self, query: str, *args: object, timeout: float) -> Row | None: ...  # noqa: ASYNC109
-    async def fetchval(self, query: str, *args: object, timeout: float) -> Any: ...  # noqa: ASYNC109
-    async def execute(self, query: str, *args: object, timeout: float) -> str: ...  # noqa: ASYNC109
-    async def close(self) -> None: ...
-    async def add_listener(self, channel: str, callback: Callable[..., None]) -> None: ...
-    def add_log_listener(self, callback: Callable[..., None]) -> None: ...
-    def add_termination_listener(self, callback: Callable[..., None]) -> None: ...
-    def is_closed(self) -> bool: ...
-    def is_in_transaction(self) -> bool: ...
-    def terminate(self) -> None: ...
-
-
 @asynccontextmanager
 async def open_database(
     dsn_or_hosts: str | Sequence[str], *, settings: DatabaseSettings | None = None
@@ -147,108 +129,6 @@ async def open_database(
 
 def _report(_loop: object, context: dict[str, Any]) -> None:
     log.warning("in the driver: %s", type(context.get("exception")).__name__)
-
-
-class Connection:
-    """One session of PostgreSQL, for one task at a time. Part of this module and its siblings, not of stores."""
-
-    def __init__(self, driver: _Driver, loop: object, settings: DatabaseSettings) -> None:
-        self._driver, self._loop, self._settings = driver, loop, settings
-        self._failed = False
-        self._commit_in_doubt = False
-        self.timeline = 0
-        """PostgreSQL's, where there are several hosts to choose from."""
-        driver.add_log_listener(self._on_notice)
-
-    async def fetch(self, query: str, *args: object, timeout_s: float | None = None) -> list[Row]:
-        rows: list[Row] = await self._statement(self._driver.fetch, query, args, timeout_s)
-        return rows
-
-    async def fetchrow(self, query: str, *args: object, timeout_s: float | None = None) -> Row | None:
-        row: Row | None = await self._statement(self._driver.fetchrow, query, args, timeout_s)
-        return row
-
-    async def fetchval(self, query: str, *args: object, timeout_s: float | None = None) -> Any:
-        return await self._statement(self._driver.fetchval, query, args, timeout_s)
-
-    async def execute(self, query: str, *args: object, timeout_s: float | None = None) -> str:
-        tag: str = await self._statement(self._driver.execute, query, args, timeout_s)
-        return tag
-
-    async def subscribe(self, channel: str, callback: Callable[[object, int, str, str], None]) -> None:
-        """LISTEN. The callback runs on the asyncio side: `send_nowait` is all it may do."""
-        await self._call(partial(self._driver.add_listener, channel, callback), self._settings.command_timeout_s)
-
-    def on_termination(self, callback: Callable[[object], None]) -> None:
-        """The callback runs on the asyncio side, when the session ends for whatever reason."""
-        self._driver.add_termination_listener(callback)
-
-    @property
-    def usable(self) -> bool:
-        return not self._failed and not self._driver.is_closed()
-
-    @property
-    def at_rest(self) -> bool:
-        """Usable, and not in a transaction that somebody forgot."""
-        return self.usable and not self._driver.is_in_transaction()
-
-    def terminate(self) -> None:
-        """Drop the session: no waiting, no harm if it is gone."""
-        self._failed = True
-        with _current(self._loop):
-            self._driver.terminate()
-
-    async def close(self) -> None:
-        """End the session politely; drop it after close_deadline_s. Not cancellable, but bounded."""
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._terminate_later)  # the driver's close() has no deadline and is shielded
-                try:
-                    with _current(self._loop):
-                        await self._driver.close()
-                except (Exception, asyncio.CancelledError) as error:
-                    log.debug("closing: %s", type(error).__name__)
-                nursery.cancel_scope.cancel()
-        self.terminate()
-
-    async def _terminate_later(self) -> None:
-        await trio.sleep(self._settings.close_deadline_s)
-        self.terminate()
-
-    async def _statement(
-        self, method: Callable[..., Any], query: str, args: tuple[object, ...], timeout_s: float | None
-    ) -> Any:
-        deadline_s = self._settings.command_timeout_s if timeout_s is None else timeout_s
-        return await self._call(partial(method, query, *args), deadline_s)
-
-    async def _call(self, operation: Callable[[], Any], deadline_s: float) -> Any:
-        self._commit_in_doubt = False
-        finished = False
-        try:
-            with trio.move_on_after(deadline_s), _current(self._loop):
-                result = await operation()
-                finished = True
-        except trio.Cancelled:
-            self.terminate()
-            raise
-        # Its CancelledError comes here when the session was dropped by somebody else.
-        except (Exception, asyncio.CancelledError) as error:
-            ours, survives = _translate(error)
-            if not survives:
-                self.terminate()
-            raise ours from None  # the driver's message quotes values
-        if not finished:
-            self.terminate()
-            raise DatabaseUnavailable
-        if self._commit_in_doubt:
-            raise DatabaseUnavailable
-        return result
-
-    def _on_notice(self, _connection: object, message: Any) -> None:
-        # "canceling wait for synchronous replication": the commit stands here, but no standby has it, and a failover
-        # would forget it. It is a mere warning, sent before the answer to COMMIT; the driver calls us in that order.
-        if message.severity_en == "WARNING" and message.sqlstate in ("01000", "57P01"):
-            self._commit_in_doubt = True
 
 
 class Database:
@@ -431,11 +311,12 @@ class Database:
 
     async def _connect_to(self, host: Host, number: int) -> Connection | None:
         reason = "it did not answer in time"
-        driver: _Driver = triopg.connect(
+        driver: Driver = triopg.connect(
             host.dsn,
             host=host.name,
             port=host.port,
             timeout=self.settings.connect_timeout_s,
+            connection_class=Session,
             # `_call` has a deadline for each. One of the driver's would stay in its loop until it is due, long after the answer, and keep
             # alive what the statement was asked for: a kilobyte each, when thousands connect.
             command_timeout=None,
@@ -451,7 +332,7 @@ class Database:
             },
         )
         try:
-            with trio.move_on_after(self.settings.connect_timeout_s), _current(self._loop):
+            with trio.move_on_after(self.settings.connect_timeout_s), current(self._loop):
                 await driver.__aenter__()
                 return Connection(driver, self._loop, self.settings)
         except trio.Cancelled:
@@ -460,25 +341,3 @@ class Database:
             reason = type(error).__name__  # the name only: messages quote addresses and users
         log.warning("database host %d of %d is of no use: %s", number + 1, len(self._hosts), reason)
         return None
-
-
-@contextmanager
-def _current(loop: object) -> Iterator[None]:
-    token = trio_asyncio.current_loop.set(loop)
-    try:
-        yield
-    finally:
-        trio_asyncio.current_loop.reset(token)
-
-
-def _translate(error: BaseException) -> tuple[RelayError, bool]:
-    """Ours for the driver's, and whether the session can be used further."""
-    if isinstance(error, asyncpg.PostgresError):
-        return from_sqlstate(
-            error.sqlstate or "XX000",
-            constraint_name=getattr(error, "constraint_name", None) or "",
-            message=getattr(error, "message", None) or "",
-        )
-    if isinstance(error, asyncpg.DataError | TypeError | ValueError | OverflowError):
-        return QueryRejected("22000", "an argument does not fit its parameter"), True  # never got to the server
-    return DatabaseUnavailable(), False

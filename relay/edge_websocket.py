@@ -34,6 +34,9 @@ log = logging.getLogger("relay.edge")
 Session = Callable[["FencedWebSocket"], Awaitable[None]]
 """What a handler leaves behind to be run when it has returned: gets the socket as a `nursery_tasks.ports.Peer`."""
 
+MESSAGES_A_TURN = 8
+"""Of what came in one read. Then everybody else has a turn."""
+
 _LONG_AGO = trio.Event()
 _LONG_AGO.set()
 
@@ -88,7 +91,8 @@ class FencedWebSocket(WSStream):
       the app called `close()`. So a handler that wants 1000 must say so;
     - a frame that breaks the protocol is answered with 1002 or 1007 before the connection closes (section 7.1.7), and one
       that is too large with 1009; in each case nothing that follows is parsed;
-    - a peer that sends nothing but pongs or empty fragments gets one turn per frame, like everybody else.
+    - a peer that sends nothing but pongs or empty fragments gets one turn per frame, like everybody else; whole messages that came
+      together get one for every MESSAGES_A_TURN of them.
 
     Whole text messages, which is nearly all there is, do not pass through wsproto (relay/plain_frames.py). Its connection is made
     when something else comes or goes: it takes 2 KiB.
@@ -103,6 +107,7 @@ class FencedWebSocket(WSStream):
         self._plain = PlainFrames(max_message_bytes)
         self._early = b""  # came in one read with the head; one read is the bound
         self._inbox: list[str | bytes] = []
+        self._together = 0  # messages that were taken in the turn of one before
         self._connected = False
         self._answered = trio.Event()  # the app has accepted, refused or ended
         self._session: Session | None = None
@@ -152,7 +157,9 @@ class FencedWebSocket(WSStream):
     # -- in
 
     async def receive(self) -> str:
-        """The next text message; a checkpoint always. Nobody else reads the connection: what is not asked for waits in the socket.
+        """The next text message; a checkpoint at least once for every MESSAGES_A_TURN of them.
+
+        Nobody else reads the connection: what is not asked for waits in the socket.
 
         Raises:
             PeerGone: the socket is closed or broken, or the peer broke the protocol.
@@ -178,8 +185,11 @@ class FencedWebSocket(WSStream):
 
     async def _next(self) -> str | bytes:
         if self._inbox:
-            # Whoever packs a thousand tiny frames into one read has one turn a frame, too.
-            await trio.lowlevel.checkpoint()
+            # What came together is handled together, so that its answers leave together; but whoever packs a thousand tiny frames
+            # into one read has a turn for every few of them only.
+            self._together += 1
+            if self._together % MESSAGES_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
         while not self._inbox:
             if not self._is_heard:
                 await trio.lowlevel.checkpoint()

@@ -11,7 +11,8 @@ import trio
 from relay.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from relay.database import Connection, DatabaseSettings, Row
+    from relay.database import DatabaseSettings, Row
+    from relay.driver_connection import Connection
 
 T = TypeVar("T")
 

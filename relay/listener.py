@@ -16,7 +16,8 @@ import trio
 from relay.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from relay.database import Connection, DatabaseSettings
+    from relay.database import DatabaseSettings
+    from relay.driver_connection import Connection
 
 log = logging.getLogger(__name__)
 

@@ -58,7 +58,7 @@ RULES: tuple[Only | Reserved, ...] = (
         ),
     ),
     # One door to PostgreSQL.
-    Reserved(DRIVER, ("relay/database.py", "bench/peers/*")),
+    Reserved(DRIVER, ("relay/database.py", "relay/driver_connection.py", "bench/peers/*")),
     # One fence around the web server, which knows nothing of what it fences in.
     Only(
         "relay/edge*.py",

@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from relay import listener
-from relay.database import Connection, Database, DatabaseSettings, open_database
+from relay.database import Database, DatabaseSettings, open_database
+from relay.driver_connection import Connection
 from relay.errors import DatabaseUnavailable
 from tests.postgres.processes import PATIENCE_S, stalled
 from tests.postgres.server import OwnServer
