@@ -2,8 +2,8 @@
 
 A lane is in one of two states. *Behind*: something may wait in the table that this session has not read; hand-overs are
 dropped, since the table has them. *Caught up*: everything committed before is in flight or acknowledged, and what commits
-now is handed over in memory. It is behind at first, and again whenever there is no room for a hand-over: mail waits in
-PostgreSQL, never in unbounded memory.
+now is handed over in memory. It is behind at first, unless somebody has looked, and again whenever there is no room for a hand-over:
+mail waits in PostgreSQL, never in unbounded memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Lane(Generic[Item]):
         "_nudged", "_page_items", "_rests", "_window_bytes", "_window_items", "was_nudged",
     )  # fmt: skip
 
-    def __init__(self, *, window_items: int, window_bytes: int, page_items: int) -> None:
+    def __init__(self, *, window_items: int, window_bytes: int, page_items: int, behind: bool = True) -> None:
         self._window_items = window_items
         self._window_bytes = window_bytes
         self._page_items = page_items
@@ -48,7 +48,7 @@ class Lane(Generic[Item]):
         self._leaving: dict[UUID, None] = {}  # as a set: an empty one takes 150 bytes more
         self._handed: list[Item] = []  # a deque takes 600 bytes when it is empty, and there are two lanes a session
         self._handed_bytes = 0
-        self._behind = True
+        self._behind = behind
         self._nudged = False
         self.was_nudged = False
         """Whether `next_items` returned for the sake of `nudge`."""

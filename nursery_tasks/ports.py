@@ -12,7 +12,19 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from relay.errors import Ending
-from relay.records import AckBatch, Notices, Outcome, PageAsk, Posting, PushOutcome, PushTarget, Ringing, Waiting
+from relay.records import (
+    AckBatch,
+    BeginAsk,
+    Begun,
+    Notices,
+    Outcome,
+    PageAsk,
+    Posting,
+    PushOutcome,
+    PushTarget,
+    Ringing,
+    Waiting,
+)
 
 Wall = Callable[[], float]
 """Seconds since 1970. Durations are measured on trio's clock, never on this one."""
@@ -91,10 +103,13 @@ class Mailbox(PostStore, AckStore, PageStore[Waiting], Protocol):
     async def pages(self, asked: Sequence[PageAsk]) -> Sequence[tuple[list[Waiting], bool]]:
         """Many pages at once, one an ask, in order (nursery_tasks/page_reader.py). No account may occur twice."""
 
-    async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
-        """Counts the account's session epoch up and answers it; None if there is no such account.
+    async def begin_sessions(self, asked: Sequence[BeginAsk]) -> Sequence[Begun | None]:
+        """Counts the session epoch of each of these accounts up; one answer an ask, in order. No account may occur twice.
 
-        None too if the account has been recovered since its token was checked, when it had been `recoveries` times.
+        None for who shows another token than the account's, and, with the same work, if there is no such account.
+
+        Raises:
+            DatabaseUnavailable: some may have begun.
         """
 
     async def epochs(self, account_ids: Collection[UUID]) -> dict[UUID, int]:
@@ -102,6 +117,13 @@ class Mailbox(PostStore, AckStore, PageStore[Waiting], Protocol):
 
     async def notices(self, account_id: UUID) -> Notices:
         """What to tell the member; asking clears `mailbox_was_full`."""
+
+
+class Opener(Protocol):
+    """Where one session begins (nursery_tasks/session_opener.py)."""
+
+    async def begin(self, account_id: UUID, token_hash: bytes) -> Begun | None:
+        """As Mailbox.begin_sessions, for one. What was committed before the call shows in the answer."""
 
 
 class Signals(PostStore, AckStore, PageStore[Ringing], Protocol):
@@ -138,8 +160,22 @@ class LiveMailbox(Live, Protocol):
         """Keys may run low, or a post may have found the mailbox full."""
 
 
+class Meanwhile(Protocol):
+    """What of an account may have changed between the moment at which somebody began to look and its session."""
+
+    mail: bool
+    signals: bool
+    notices: bool
+
+
 class Switchboard(Protocol):
     """Which sessions are open in this process."""
+
+    def expect(self, account_id: UUID) -> Meanwhile:
+        """A session of this account is about to begin; from now on it is noted what it would be told. Until `forget`."""
+
+    def forget(self, account_id: UUID, meanwhile: object) -> None:
+        """The session is here, or does not come. May be called again."""
 
     def mailbox(self, account_id: UUID, live: LiveMailbox) -> AbstractContextManager[None]:
         """Registers a mailbox session for as long as the block runs; ends an older one of the same account as superseded."""

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 import trio
@@ -23,11 +24,22 @@ from nursery_tasks.inbound_reader import read_mailbox_app, read_post_app
 from nursery_tasks.lane import Lane
 from nursery_tasks.mailbox_drainer import drain_mailbox
 from nursery_tasks.outbox import Outbox
-from nursery_tasks.ports import AckLine, Mailbox, PageStore, Peer, PostLine, Signals, Switchboard, Wall
+from nursery_tasks.ports import (
+    AckLine,
+    Mailbox,
+    Meanwhile,
+    Opener,
+    PageStore,
+    Peer,
+    PostLine,
+    Signals,
+    Switchboard,
+    Wall,
+)  # fmt: skip
 from nursery_tasks.unanswered import Unanswered
 from relay.errors import ENDING_OF, Ending, RelayError
 from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Deliver, Hello
-from relay.records import Ringing, Waiting
+from relay.records import Begun, Ringing, Waiting
 
 log = logging.getLogger("relay.sessions")
 
@@ -142,23 +154,33 @@ def _ending_of(error: Exception) -> Ending:
     return ending
 
 
+class Beginning(NamedTuple):
+    """A session that has begun in the database and is not here yet, and what it would have been told since somebody began to look."""
+
+    begun: Begun
+    meanwhile: Meanwhile
+
+
 class MailboxSession(Session):
     """A mailbox session as the switchboard sees it (nursery_tasks.ports.LiveMailbox)."""
 
     __slots__ = ("epoch", "mail", "signals")
 
-    def __init__(self, peer: Peer, epoch: int, timing: Timing, wall: Wall) -> None:
+    def __init__(self, peer: Peer, beginning: Beginning, timing: Timing, wall: Wall) -> None:
         super().__init__(peer, timing, wall, outbox=MAILBOX_OUTBOX)
-        self.epoch = epoch
+        begun, meanwhile = beginning
+        self.epoch = begun.epoch
         self.mail = Lane[Waiting](
             window_items=timing.in_flight_envelopes,
             window_bytes=timing.in_flight_bytes,
             page_items=DELIVER_MAX_ENVELOPES,
+            behind=begun.mail or meanwhile.mail,
         )
         self.signals = Lane[Ringing](
             window_items=timing.in_flight_envelopes,
             window_bytes=timing.in_flight_bytes,
             page_items=DELIVER_MAX_ENVELOPES,
+            behind=begun.signals or meanwhile.signals,
         )
 
     def hand_over_mail(self, envelopes: Sequence[Waiting]) -> None:
@@ -190,6 +212,7 @@ class MailboxServices:
     """What mailbox sessions share."""
 
     mailbox: Mailbox
+    opener: Opener
     mail_pages: PageStore[Waiting]
     signals: Signals
     mail_acks: AckLine
@@ -210,37 +233,32 @@ class PostServices:
     wall: Wall
 
 
-async def run_mailbox_session(
-    peer: Peer, account_id: UUID, services: MailboxServices, timing: Timing, *, recoveries: int = 0
-) -> Ending:
-    """Serves one mailbox session from the first frame to the goodbye.
+async def begin_mailbox_session(account_id: UUID, token_hash: bytes, services: MailboxServices) -> Beginning | None:
+    """Checks the token and begins a session, which must be run; None if it is another token, or there is no such account.
 
-    `recoveries`: how often the account had been recovered when its token was checked.
+    Raises:
+        DatabaseUnavailable: it may have begun.
+    """
+    # Expected first: what is committed after the look is noted, and what was committed before it is seen.
+    meanwhile = services.switchboard.expect(account_id)
+    begun = None
+    try:
+        begun = await services.opener.begin(account_id, token_hash)
+    finally:
+        if begun is None:
+            services.switchboard.forget(account_id, meanwhile)
+    return None if begun is None else Beginning(begun, meanwhile)
+
+
+async def run_mailbox_session(
+    peer: Peer, account_id: UUID, services: MailboxServices, timing: Timing, beginning: Beginning
+) -> Ending:
+    """Serves one mailbox session that has begun, from the first frame to the goodbye.
 
     Exactly four tasks: inbound reader, mailbox drainer, call-signal forwarder, heartbeat.
     """
-    begun = await begin_mailbox_session(account_id, services, recoveries=recoveries)
-    return await go_on_with_mailbox_session(peer, account_id, services, timing, begun)
-
-
-async def begin_mailbox_session(account_id: UUID, services: MailboxServices, *, recoveries: int) -> int | Ending:
-    """The first half: the epoch of a new session, or how it ends at once."""
-    try:
-        epoch = await services.mailbox.begin_session(account_id, recoveries)
-    except Exception as error:
-        return _ending_of(error)
-    return Ending.REVOKED if epoch is None else epoch
-
-
-async def go_on_with_mailbox_session(
-    peer: Peer, account_id: UUID, services: MailboxServices, timing: Timing, begun: int | Ending
-) -> Ending:
-    """The second half. `begun` is what the first half answered, just now."""
-    if isinstance(begun, Ending):
-        session = MailboxSession(peer, 0, timing, services.wall)
-        session.end(begun)
-        return await session.run({}, flush=False)
-    session = MailboxSession(peer, begun, timing, services.wall)
+    session = MailboxSession(peer, beginning, timing, services.wall)
+    notices = None if beginning.meanwhile.notices else beginning.begun.notices
 
     tasks: dict[str, Task] = {
         "inbound_reader": partial(
@@ -249,7 +267,7 @@ async def go_on_with_mailbox_session(
         ),
         "mailbox_drainer": partial(
             drain_mailbox,
-            session.mail, services.mail_pages, services.mailbox, account_id, session.outbox, services.wall,
+            session.mail, services.mail_pages, services.mailbox, account_id, session.outbox, services.wall, notices,
         ),
         "call_signal_forwarder": partial(
             forward_call_signals, session.signals, services.signals, account_id, session.outbox, services.wall
@@ -259,6 +277,8 @@ async def go_on_with_mailbox_session(
         ),
     }  # fmt: skip
     with services.switchboard.mailbox(account_id, session):
+        services.switchboard.forget(account_id, beginning.meanwhile)
+        del beginning
         services.announce(account_id)
         try:
             return await session.run(tasks, flush=False)

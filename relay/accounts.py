@@ -123,11 +123,8 @@ class Accounts:
             await insert_one_time_keys(tx, account_id, wanted.prekeys)
         return account_id
 
-    async def authenticate(self, account_id: UUID, secret: bytes) -> int:
+    async def authenticate(self, account_id: UUID, secret: bytes) -> None:
         """Checks a bearer token's secret, with the same work and answer for an account that does not exist.
-
-        Answers how often the account has been recovered. A session that begins later passes it on, so that none begins with a token that
-        a recovery has made void in between.
 
         Raises:
             Unauthorized: no such account, or another token.
@@ -138,8 +135,6 @@ class Accounts:
         matches = hmac.compare_digest(hashlib.sha256(secret).digest(), stored)
         if row is None or not matches:
             raise Unauthorized
-        recoveries: int = row["recoveries"]
-        return recoveries
 
     async def identity_key(self, account_id: UUID) -> bytes:
         """The account's serialized public identity key.

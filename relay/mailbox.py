@@ -17,11 +17,11 @@ from relay.errors import DatabaseUnavailable, Refusal
 from relay.held_connection import HeldConnection
 from relay.post_store import ACK_SETUP, HOT_SETUP, PUT_SETUP, PostStore, Statements
 from relay.queries import mailbox as queries
-from relay.records import Notices, Outcome, PageAsk, Posting, Waiting
+from relay.records import BeginAsk, Begun, Notices, Outcome, PageAsk, Posting, Waiting
 
 
 class PostgresMailbox(PostStore):
-    """Three held connections: one that stores (durable commits), one that deletes, one that reads pages."""
+    """Four held connections: two with durable commits, that store and that begin sessions, one that deletes, one that reads pages."""
 
     def __init__(
         self,
@@ -30,9 +30,11 @@ class PostgresMailbox(PostStore):
         puts: HeldConnection,
         removes: HeldConnection,
         reads: HeldConnection,
+        begins: HeldConnection,
     ) -> None:
         super().__init__(Statements(queries.COMPARE, queries.REMOVE), database, puts, removes)
         self._reads = reads
+        self._begins = begins
         self._quota = (settings.mailbox_envelopes, settings.mailbox_bytes, settings.mailbox_stranger_envelopes)
 
     @staticmethod
@@ -43,8 +45,9 @@ class PostgresMailbox(PostStore):
             database.hold(PUT_SETUP) as puts,
             database.hold(ACK_SETUP) as removes,
             database.hold(HOT_SETUP) as reads,
+            database.hold(PUT_SETUP) as begins,
         ):
-            yield PostgresMailbox(settings, database, puts, removes, reads)
+            yield PostgresMailbox(settings, database, puts, removes, reads, begins)
 
     async def put(self, batch: Sequence[Posting]) -> list[Outcome]:
         """Commits a batch; one outcome a posting, in order. No (account, id) may occur twice in it.
@@ -99,11 +102,17 @@ class PostgresMailbox(PostStore):
             candidates[n - 1] = many
         return [(page, many <= len(page)) for page, many in zip(found, candidates, strict=True)]
 
-    async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
-        """Counts the session epoch up and notes the day; None if there is no such account, or it was recovered another number of times."""
+    async def begin_sessions(self, asked: Sequence[BeginAsk]) -> list[Begun | None]:
+        """See nursery_tasks.ports.Mailbox; notes the day as well. An epoch is on disk before anybody has it: given twice, two sessions
+        would both count as the newest."""
         today = datetime.now(UTC).date()
-        epoch: int | None = await self._database.fetchval(queries.BEGIN_SESSION, account_id, today, recoveries)
-        return epoch
+        rows = await self._begins.fetch(
+            queries.BEGIN_SESSIONS, [ask.account_id for ask in asked], [ask.token_hash for ask in asked], today
+        )
+        begun: list[Begun | None] = [None] * len(asked)
+        for n, epoch, was_full, mail, signals, prekeys, kyber_prekeys in rows:
+            begun[n - 1] = Begun(epoch, mail > 0, signals > 0, Notices(prekeys, kyber_prekeys, was_full))
+        return begun
 
     async def epochs(self, account_ids: Collection[UUID]) -> dict[UUID, int]:
         """The newest session epoch of each of these accounts that exists."""

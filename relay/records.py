@@ -83,17 +83,36 @@ class PageAsk(NamedTuple):
     skip: Collection[UUID]
 
 
-class AckBatch(NamedTuple):
-    """Ids that a session acknowledged; `epoch` tells the newest session of an account from older ones."""
-
-    account_id: UUID
-    epoch: int
-    ids: tuple[UUID, ...]
-
-
 class Notices(NamedTuple):
     """What a member should be told besides mail: one-time keys that are left, and whether a post found the mailbox full."""
 
     prekeys: int
     kyber_prekeys: int
     mailbox_was_full: bool
+
+
+class BeginAsk(NamedTuple):
+    """Who wants a mailbox session, and SHA-256 of the secret that was shown."""
+
+    account_id: UUID
+    token_hash: bytes
+
+
+class Begun(NamedTuple):
+    """A session that has begun, and what its account looked like at that moment."""
+
+    epoch: int
+    mail: bool
+    """Whether envelopes wait."""
+    signals: bool
+    """Whether signals wait."""
+    notices: Notices
+    """Not cleared: who tells that the mailbox was full asks again, and so clears it."""
+
+
+class AckBatch(NamedTuple):
+    """Ids that a session acknowledged; `epoch` tells the newest session of an account from older ones."""
+
+    account_id: UUID
+    epoch: int
+    ids: tuple[UUID, ...]

@@ -24,6 +24,7 @@ from nursery_tasks.notifier import Notifier
 from nursery_tasks.page_reader import PageReader
 from nursery_tasks.push_sender import PushSender
 from nursery_tasks.session import MailboxServices, PostServices, Timing
+from nursery_tasks.session_opener import SessionOpener
 from nursery_tasks.sweeper import sweep
 from nursery_tasks.wakeup_listener import Wakeups
 from relay.collector import Hourly
@@ -189,6 +190,7 @@ class Runtime:
         exchange = Exchange(settings.var_directory / "metrics", metrics)
         mail_acks, signal_acks = AckWriter(mailbox), AckWriter(signals)
         mail_pages = PageReader(mailbox)
+        opener = SessionOpener(mailbox)
         keys = load_keys(settings.secrets_directory)
         self._services = replace(
             identity_services(settings, database, keys, wall_clock=time.time),
@@ -200,6 +202,7 @@ class Runtime:
         self._sessions = SessionServices(
             MailboxServices(
                 mailbox,
+                opener,
                 mail_pages,
                 signals,
                 mail_acks,
@@ -237,6 +240,7 @@ class Runtime:
                 mail_acks.run,
                 signal_acks.run,
                 mail_pages.run,
+                opener.run,
                 notifier.run,
                 wakeups.check_epochs,
                 wakeups.look_around,

@@ -35,6 +35,15 @@ def _why_newer(newer: int, older: int) -> Ending:
     return Ending.REVOKED if recovered else Ending.SUPERSEDED
 
 
+class Meanwhile:
+    """What of an account may have changed since its session was expected (nursery_tasks.ports.Meanwhile)."""
+
+    __slots__ = ("mail", "notices", "signals")
+
+    def __init__(self) -> None:
+        self.mail = self.signals = self.notices = False
+
+
 class Switchboard:
     """Sessions of this process. At most one mailbox session an account: the one with the newest epoch."""
 
@@ -44,6 +53,7 @@ class Switchboard:
         What was handed to it is only in the table. If the account has a newer session elsewhere, that one must look.
         """
         self._mailboxes: dict[UUID, _LiveMailbox] = {}
+        self._expected: dict[UUID, list[Meanwhile]] = {}
         self._posts: set[_Live] = set()
         self._on_left = on_left
         self._draining = False
@@ -62,6 +72,26 @@ class Switchboard:
     def post_sessions(self) -> int:
         """Open post sessions."""
         return len(self._posts)
+
+    def expect(self, account_id: UUID) -> Meanwhile:
+        """A session of this account is about to begin, and looks at the database before it is here: so what it would be told is noted,
+        until `forget`."""
+        meanwhile = Meanwhile()
+        self._expected.setdefault(account_id, []).append(meanwhile)
+        return meanwhile
+
+    def forget(self, account_id: UUID, meanwhile: object) -> None:
+        """The session is here, or does not come. May be called again."""
+        others = [one for one in self._expected.get(account_id, ()) if one is not meanwhile]
+        if others:
+            self._expected[account_id] = others
+        else:
+            self._expected.pop(account_id, None)
+
+    @property
+    def expected(self) -> int:
+        """Accounts of which a session is expected."""
+        return len(self._expected)
 
     @contextmanager
     def mailbox(self, account_id: UUID, live: _LiveMailbox) -> Iterator[None]:
@@ -94,6 +124,8 @@ class Switchboard:
 
     def hand_over_mail(self, account_id: UUID, envelopes: Sequence[Waiting]) -> bool:
         """Hands committed envelopes to the account's session; False if it has none here."""
+        for meanwhile in self._expected.get(account_id, ()):
+            meanwhile.mail = True
         if (live := self._mailboxes.get(account_id)) is None:
             return False
         live.hand_over_mail(envelopes)
@@ -101,6 +133,8 @@ class Switchboard:
 
     def hand_over_signals(self, account_id: UUID, signals: Sequence[Ringing]) -> bool:
         """The same for signals."""
+        for meanwhile in self._expected.get(account_id, ()):
+            meanwhile.signals = True
         if (live := self._mailboxes.get(account_id)) is None:
             return False
         live.hand_over_signals(signals)
@@ -108,21 +142,33 @@ class Switchboard:
 
     def look_at_mail(self, account_ids: Iterable[UUID]) -> None:
         """Another process stored envelopes for these accounts."""
-        for live in self._here(account_ids):
-            live.look_at_mail()
+        for account_id in account_ids:
+            for meanwhile in self._expected.get(account_id, ()):
+                meanwhile.mail = True
+            if (live := self._mailboxes.get(account_id)) is not None:
+                live.look_at_mail()
 
     def look_at_signals(self, account_ids: Iterable[UUID]) -> None:
         """Another process stored signals for these accounts."""
-        for live in self._here(account_ids):
-            live.look_at_signals()
+        for account_id in account_ids:
+            for meanwhile in self._expected.get(account_id, ()):
+                meanwhile.signals = True
+            if (live := self._mailboxes.get(account_id)) is not None:
+                live.look_at_signals()
 
     def look_at_notices(self, account_ids: Iterable[UUID]) -> None:
         """Keys of these accounts run low, or a post found their mailbox full."""
-        for live in self._here(account_ids):
-            live.look_at_notices()
+        for account_id in account_ids:
+            for meanwhile in self._expected.get(account_id, ()):
+                meanwhile.notices = True
+            if (live := self._mailboxes.get(account_id)) is not None:
+                live.look_at_notices()
 
     def look_at_everything(self) -> None:
         """Wake-ups may have been missed."""
+        for expected in self._expected.values():
+            for meanwhile in expected:
+                meanwhile.mail = meanwhile.signals = meanwhile.notices = True
         for live in list(self._mailboxes.values()):
             live.look_at_mail()
             live.look_at_signals()
@@ -159,8 +205,3 @@ class Switchboard:
     def _leave(self, account_id: UUID) -> None:
         del self._mailboxes[account_id]
         self._on_left(account_id)
-
-    def _here(self, account_ids: Iterable[UUID]) -> Iterator[_LiveMailbox]:
-        for account_id in account_ids:
-            if (live := self._mailboxes.get(account_id)) is not None:
-                yield live

@@ -19,7 +19,7 @@ import trio
 
 from nursery_tasks.ports import Mailbox, Peer, Poster, Rates, Signals, Wall
 from relay.errors import BadFrame, PeerGone, Refusal, SlowReader
-from relay.records import AckBatch, Notices, Outcome, PageAsk, Posting, Ringing, Stored, Waiting
+from relay.records import AckBatch, BeginAsk, Begun, Notices, Outcome, PageAsk, Posting, Ringing, Stored, Waiting
 
 T = TypeVar("T", Waiting, Ringing)
 
@@ -28,6 +28,7 @@ T = TypeVar("T", Waiting, Ringing)
 class MemoryAccount:
     contact: bytes
     number: bytes | None = None
+    token: bytes = bytes(32)
     epoch: int = 0
     mailbox_was_full: bool = False
     prekeys: int = 100
@@ -182,6 +183,8 @@ class MemoryMailbox(_Store[Waiting]):
     ) -> None:
         super().__init__(accounts, wall)
         self._quota = (envelopes, size, strangers)
+        self.signals: MemorySignals | None = None
+        """Whose table is looked into when a session begins."""
 
     def fits(self, held: Sequence[_Row], batch: Sequence[_Row]) -> bool:
         rows = [*held, *batch]
@@ -202,12 +205,20 @@ class MemoryMailbox(_Store[Waiting]):
                 self.accounts[posting.account_id].mailbox_was_full = True
         return outcomes
 
-    async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
-        await self._call("begin_session")
-        if (account := self.accounts.get(account_id)) is None or account.epoch >> 32 != recoveries:
+    async def begin_sessions(self, asked: Sequence[BeginAsk]) -> list[Begun | None]:
+        assert len({ask.account_id for ask in asked}) == len(asked), "an account occurs twice"
+        begun = [self._begin(ask) for ask in asked]
+        # A gate here is between the commit and its arrival.
+        await self._call("begin_sessions")
+        return begun
+
+    def _begin(self, ask: BeginAsk) -> Begun | None:
+        if (account := self.accounts.get(ask.account_id)) is None or account.token != ask.token_hash:
             return None
         account.epoch += 1
-        return account.epoch
+        notices = Notices(account.prekeys, account.kyber_prekeys, account.mailbox_was_full)
+        rings = self.signals is not None and bool(self.signals.held(ask.account_id))
+        return Begun(account.epoch, bool(self.held(ask.account_id)), rings, notices)
 
     async def epochs(self, account_ids: Collection[UUID]) -> dict[UUID, int]:
         await self._call("epochs")
@@ -224,9 +235,18 @@ class MemoryMailbox(_Store[Waiting]):
 class MemorySignals(_Store[Ringing]):
     """The signals without PostgreSQL (nursery_tasks.ports.Signals)."""
 
-    def __init__(self, accounts: MemoryAccounts, wall: Wall = time.time, *, most: int = 256) -> None:
+    def __init__(
+        self,
+        accounts: MemoryAccounts,
+        wall: Wall = time.time,
+        *,
+        most: int = 256,
+        mailbox: MemoryMailbox | None = None,
+    ) -> None:
         super().__init__(accounts, wall)
         self._most = most
+        if mailbox is not None:
+            mailbox.signals = self
 
     def held(self, account_id: UUID) -> list[_Row]:
         return [row for row in super().held(account_id) if row.posting.expires_at > self._wall()]

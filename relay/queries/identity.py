@@ -86,7 +86,7 @@ VALUES ($1, $2, $3, to_timestamp($4::double precision))
 """
 
 # $1 account_id. The token's hash, and how often the account was recovered: the token is void once that number is another.
-BEARER: Final = "SELECT token_hash, (session_epoch >> 32)::integer AS recoveries FROM accounts WHERE account_id = $1"
+BEARER: Final = "SELECT token_hash FROM accounts WHERE account_id = $1"
 
 # $1 account_id.
 IDENTITY_KEY: Final = "SELECT identity_key FROM accounts WHERE account_id = $1"

@@ -71,9 +71,16 @@ LEFT JOIN LATERAL (
 ORDER BY i.n
 """
 
-# $1 accounts
+# $1 accounts. Locked in the order of BEGIN_SESSIONS.
 NOTE_FULL = """
-UPDATE accounts SET mailbox_was_full = true WHERE account_id = ANY($1::uuid[]) AND NOT mailbox_was_full
+UPDATE accounts SET mailbox_was_full = true
+WHERE account_id = ANY(ARRAY(
+    SELECT l.account_id
+    FROM (SELECT unnest($1::uuid[]) AS account_id ORDER BY 1) k, LATERAL (
+        SELECT account_id FROM accounts WHERE account_id = k.account_id AND NOT mailbox_was_full
+        FOR NO KEY UPDATE
+    ) l
+))
 """
 
 # $1 accounts, $2 epochs, $3 ids: deletes under the newest epoch of each account only.
@@ -109,11 +116,29 @@ WHERE t.place <= r.most_items AND (t.total <= r.most_bytes OR t.place = 1)
 ORDER BY r.n, t.seq
 """
 
-# $1 account, $2 today
-BEGIN_SESSION = """
-UPDATE accounts SET session_epoch = session_epoch + 1, last_session_on = $2
-WHERE account_id = $1 AND session_epoch >> 32 = $3
-RETURNING session_epoch
+# $1 accounts, $2 SHA-256 of the secrets that were shown, $3 today
+# -> a row for each whose token that is: its number (from 1), the new epoch, and what there is to tell. Rows are locked by account id, since
+# two processes may begin sessions of the same accounts; and before they are changed, since a recovery may change the token meanwhile.
+BEGIN_SESSIONS = """
+WITH known AS (
+    SELECT k.n, l.account_id
+    FROM (
+        SELECT * FROM unnest($1::uuid[], $2::bytea[]) WITH ORDINALITY AS i (account_id, token_hash, n) ORDER BY i.account_id
+    ) k, LATERAL (
+        SELECT account_id FROM accounts WHERE account_id = k.account_id AND token_hash = k.token_hash
+        FOR NO KEY UPDATE
+    ) l
+), begun AS (
+    UPDATE accounts SET session_epoch = session_epoch + 1, last_session_on = $3
+    WHERE account_id = ANY(ARRAY(SELECT account_id FROM known))
+    RETURNING account_id, session_epoch, mailbox_was_full
+)
+SELECT k.n, b.session_epoch, b.mailbox_was_full,
+       (SELECT count(*) FROM (SELECT FROM envelopes WHERE account_id = b.account_id AND seq > 0 LIMIT 1) w) AS mail,
+       (SELECT count(*) FROM (SELECT FROM signals WHERE account_id = b.account_id AND expires_at > now() LIMIT 1) w) AS signals,
+       (SELECT count(*) FROM prekeys WHERE account_id = b.account_id) AS prekeys,
+       (SELECT count(*) FROM kyber_prekeys WHERE account_id = b.account_id) AS kyber_prekeys
+FROM known k JOIN begun b ON b.account_id = k.account_id
 """
 
 # $1 accounts

@@ -19,23 +19,29 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 async def authenticate_bearer(header_value: str | None, services: Services) -> UUID:
-    """The account that `Authorization: Bearer <account_id>.<secret>` belongs to. Raises what authenticate_member raises."""
-    return (await authenticate_member(header_value, services)).account_id
-
-
-class Authenticated(NamedTuple):
-    """`recoveries`: how often the account had been recovered when the token was checked."""
-
-    account_id: UUID
-    recoveries: int
-
-
-async def authenticate_member(header_value: str | None, services: Services) -> Authenticated:
-    """The same, with what a session needs to begin.
+    """The account that `Authorization: Bearer <account_id>.<secret>` belongs to.
 
     Raises:
         Unauthorized: for whatever reason; an unknown account and a wrong secret take the same work.
         DatabaseUnavailable
+    """
+    claim = read_bearer(header_value)
+    await services.accounts.authenticate(claim.account_id, claim.secret)
+    return claim.account_id
+
+
+class Claim(NamedTuple):
+    """Who somebody says to be, and with what secret. Not checked."""
+
+    account_id: UUID
+    secret: bytes
+
+
+def read_bearer(header_value: str | None) -> Claim:
+    """What `Authorization: Bearer <account_id>.<secret>` claims.
+
+    Raises:
+        Unauthorized: it is none.
     """
     credentials = _credentials(header_value, "bearer")
     written_id, _, written_secret = credentials.partition(".")
@@ -46,7 +52,7 @@ async def authenticate_member(header_value: str | None, services: Services) -> A
     # UUID() reads more spellings than the one on the wire.
     if len(written_id) != _UUID_LENGTH or str(account_id) != written_id or len(secret) != _SECRET_BYTES:
         raise Unauthorized
-    return Authenticated(account_id, await services.accounts.authenticate(account_id, secret))
+    return Claim(account_id, secret)
 
 
 async def authenticate_invite(header_value: str | None, services: Services) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from typing import cast
 from uuid import UUID
 
@@ -15,17 +16,18 @@ from quart.typing import ResponseReturnValue
 
 from nursery_tasks.ports import Peer
 from nursery_tasks.session import (
+    Beginning,
     MailboxServices,
     PostServices,
     Timing,
     begin_mailbox_session,
-    go_on_with_mailbox_session,
+    run_mailbox_session,
     run_post_session,
 )  # fmt: skip
 from relay.direct_websocket import DirectWebsocket
-from relay.errors import Ending, RelayError, Unavailable
+from relay.errors import Ending, RelayError, Unauthorized, Unavailable
 from relay.routes.http import problem
-from relay.routes.identification import authenticate_member, check_origin, refuse_identified
+from relay.routes.identification import Claim, check_origin, read_bearer, refuse_identified
 from relay.services import Services
 from relay.switchboard import Switchboard
 
@@ -77,6 +79,11 @@ class SessionServices:
         self.most_sessions = most_sessions
         self.door = Door()
 
+    @property
+    def have_room(self) -> bool:
+        """For one session more."""
+        return self.switchboard.sessions < self.most_sessions
+
 
 def socket_routes(services: Callable[[], Services], sessions: Callable[[], SessionServices]) -> Blueprint:
     """The blueprint of `/v1/mailbox` and `/v1/post`."""
@@ -88,16 +95,24 @@ def socket_routes(services: Callable[[], Services], sessions: Callable[[], Sessi
             here = services()
             check_origin(websocket.headers, here.settings)
             named = websocket.headers.getlist("Authorization")
+            # Of two, who knows which a proxy before us looked at.
+            claim = read_bearer(named[0] if len(named) == 1 else None)
             async with sessions().door.place():
-                # Of two, who knows which a proxy before us looked at.
-                member = await authenticate_member(named[0] if len(named) == 1 else None, here)
                 shared = sessions()
-                if (socket := await _accept(shared)) is None:
-                    return None
-                begun = await begin_mailbox_session(member.account_id, shared.mailbox, recoveries=member.recoveries)
+                if shared.have_room:
+                    beginning = await _begin(claim, shared)
+                else:
+                    beginning = None
+                    await here.accounts.authenticate(claim.account_id, claim.secret)
         except RelayError as error:
             return problem(error)
-        socket.go_on_with(partial(_mailbox, member.account_id, shared, begun))
+        socket = _socket()
+        if beginning is not None:
+            # Before it is accepted: what has begun must enter, if only to leave again, so that other processes hear of its epoch.
+            socket.go_on_with(partial(_mailbox, claim.account_id, shared, beginning))
+        await _accept(socket)
+        if beginning is None:
+            await _turn_away(socket)
         return None
 
     @blueprint.websocket("/v1/post")
@@ -109,15 +124,27 @@ def socket_routes(services: Callable[[], Services], sessions: Callable[[], Sessi
             shared = sessions()
         except RelayError as error:
             return problem(error)
-        if (socket := await _accept(shared)) is not None:
+        socket = _socket()
+        await _accept(socket)
+        if shared.have_room:
             socket.go_on_with(partial(_post, shared))
+        else:
+            await _turn_away(socket)
         return None
 
     return blueprint
 
 
-async def _mailbox(account_id: UUID, shared: SessionServices, begun: int | Ending, peer: Peer) -> None:
-    ending = await go_on_with_mailbox_session(peer, account_id, shared.mailbox, shared.timing, begun)
+async def _begin(claim: Claim, shared: SessionServices) -> Beginning:
+    """Raises Unauthorized, with the same work for whoever does not exist, or DatabaseUnavailable."""
+    beginning = await begin_mailbox_session(claim.account_id, sha256(claim.secret).digest(), shared.mailbox)
+    if beginning is None:
+        raise Unauthorized
+    return beginning
+
+
+async def _mailbox(account_id: UUID, shared: SessionServices, beginning: Beginning, peer: Peer) -> None:
+    ending = await run_mailbox_session(peer, account_id, shared.mailbox, shared.timing, beginning)
     log.debug("a mailbox session ended: %s", ending.reason)
 
 
@@ -126,12 +153,15 @@ async def _post(shared: SessionServices, peer: Peer) -> None:
     log.debug("a post session ended: %s", ending.reason)
 
 
-async def _accept(shared: SessionServices) -> DirectWebsocket | None:
-    """Accepts the handshake; None if there is no room, which has been said."""
-    socket = cast(DirectWebsocket, websocket._get_current_object())  # type: ignore[attr-defined]  # no proxy on the hot path
+def _socket() -> DirectWebsocket:
+    return cast(DirectWebsocket, websocket._get_current_object())  # type: ignore[attr-defined]  # no proxy on the hot path
+
+
+async def _accept(socket: DirectWebsocket) -> None:
     await socket.accept()
     socket.headers.clear()  # the bearer token among them: it has been checked, and a session may last for weeks
-    if shared.switchboard.sessions < shared.most_sessions:
-        return socket
+
+
+async def _turn_away(socket: DirectWebsocket) -> None:
+    """There is no room."""
     await socket.close(Ending.TOO_MANY.close_code or 0, Ending.TOO_MANY.reason)
-    return None

@@ -68,25 +68,25 @@ async def test_signals_do_not_count(world: World) -> None:
 
 async def test_each_session_has_a_newer_epoch(world: World) -> None:
     one, two = await world.add_account(), await world.add_account()
-    assert [await world.mailbox.begin_session(id_) for id_ in (one, one, two, one)] == [1, 2, 1, 3]
+    assert [await world.begin(id_) for id_ in (one, one, two, one)] == [1, 2, 1, 3]
     assert await world.mailbox.epochs([one, two, stranger_to_all()]) == {one: 3, two: 1}
     assert await world.mailbox.epochs([]) == {}
 
 
 async def test_no_session_begins_with_a_token_from_before_a_recovery(world: World) -> None:
     account_id = await world.add_account()
-    await world.mailbox.begin_session(account_id)
-    await world.recover_account(account_id)
-    assert await world.mailbox.begin_session(account_id, 0) is None
-    assert await world.mailbox.begin_session(account_id, 1) == (1 << 32) + 1
+    await world.begin(account_id)
+    await world.recover_account(account_id, b"another".ljust(32))
+    assert await world.begin(account_id) is None
+    assert await world.begin(account_id, b"another".ljust(32)) == (1 << 32) + 1
     assert await world.mailbox.epochs([account_id]) == {account_id: (1 << 32) + 1}
 
 
 async def test_no_account_no_session(world: World) -> None:
     account_id = await world.add_account()
-    await world.mailbox.begin_session(account_id)
+    await world.begin(account_id)
     await world.delete_account(account_id)
-    assert await world.mailbox.begin_session(account_id) is None
+    assert await world.begin(account_id) is None
     assert await world.mailbox.epochs([account_id]) == {}
     assert await world.mailbox.put([posting(account_id)]) == [Refusal.NO_ACCESS]
     assert (await world.mailbox.notices(account_id)).mailbox_was_full is False

@@ -228,7 +228,7 @@ async def test_an_ack_deletes_under_the_newest_epoch_only(store: Mailbox | Signa
     account_id = await world.add_account()
     batch = [posting(account_id, n) for n in range(3)]
     await store.put(batch)
-    old, new = await world.mailbox.begin_session(account_id), await world.mailbox.begin_session(account_id)
+    old, new = await world.begin(account_id), await world.begin(account_id)
     assert old is not None
     assert new is not None
     for wrong in (old, new + 1, 0):
@@ -242,7 +242,7 @@ async def test_an_ack_reaches_no_further_than_its_account(store: Mailbox | Signa
     one, two = await world.add_account(), await world.add_account()
     first = posting(one, "one's")
     await store.put([first, posting(two, "two's", id_=first.id)])
-    epoch_1, epoch_2 = await world.mailbox.begin_session(one), await world.mailbox.begin_session(two)
+    epoch_1, epoch_2 = await world.begin(one), await world.begin(two)
     assert epoch_1 == epoch_2 == 1
     await store.remove([AckBatch(stranger_to_all(), 1, (first.id,)), AckBatch(two, 1, (first.id, first.id))])
     assert await fills(store, one) == ["one's"]
@@ -255,7 +255,7 @@ async def test_acks_of_many_sessions_are_one_batch(store: Mailbox | Signals, wor
     await store.put(batch)
     acks = []
     for account_id in accounts:
-        epoch = await world.mailbox.begin_session(account_id)
+        epoch = await world.begin(account_id)
         assert epoch is not None
         acks.append(AckBatch(account_id, epoch, tuple(p.id for p in batch if p.account_id == account_id)))
     acks[1] = acks[1]._replace(epoch=0)
@@ -267,7 +267,7 @@ async def test_what_was_acknowledged_may_come_anew(store: Mailbox | Signals, wor
     account_id = await world.add_account()
     first = posting(account_id, "a")
     await store.put([first])
-    await store.remove([AckBatch(account_id, await world.mailbox.begin_session(account_id) or 0, (first.id,))])
+    await store.remove([AckBatch(account_id, await world.begin(account_id) or 0, (first.id,))])
     assert await store.put([first]) == [Stored.NEW]
 
 
@@ -275,5 +275,5 @@ async def test_room_that_acks_made_is_room(store: Mailbox | Signals, world: Worl
     account_id = await world.add_account()
     batch = [posting(account_id, n) for n in range(8)]
     await store.put(batch)
-    await store.remove([AckBatch(account_id, await world.mailbox.begin_session(account_id) or 0, (batch[3].id,))])
+    await store.remove([AckBatch(account_id, await world.begin(account_id) or 0, (batch[3].id,))])
     assert await store.put([posting(account_id, 8), posting(account_id, 9)]) == [Stored.NEW, Refusal.MAILBOX_FULL]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from relay.records import AckBatch
+from relay.records import AckBatch, BeginAsk
 from tests.contract.portal import Portal, portal
 from tests.contract.worlds import (
     CONTACT,
@@ -86,9 +86,15 @@ class SameAnswers(RuleBasedStateMachine):
     def page(self, kind: str, to: int, limit: int, max_bytes: int, skip: frozenset[Any]) -> None:
         self.same(kind, "page", self.accounts[to], limit=limit, max_bytes=max_bytes, skip=skip)
 
-    @rule(to=st.integers(0, 2), recoveries=st.sampled_from([0, 0, 0, 1]))
-    def begin_session(self, to: int, recoveries: int) -> None:
-        self.same("mailbox", "begin_session", self.accounts[to], recoveries)
+    @rule(
+        asked=st.lists(
+            st.tuples(st.integers(0, 2), st.sampled_from([0, 0, 0, 1])), max_size=3, unique_by=lambda a: a[0]
+        )
+    )
+    def begin_sessions(self, asked: list[tuple[int, int]]) -> None:
+        self.same(
+            "mailbox", "begin_sessions", [BeginAsk(self.accounts[to], bytes([wrong] * 32)) for to, wrong in asked]
+        )
 
     @rule(to=st.integers(0, 1))
     def recover(self, to: int) -> None:

@@ -16,7 +16,7 @@ from relay.frames import uuid7_seconds
 from relay.mailbox import PostgresMailbox
 from relay.partitions import WEEK_S, expired, keep_partitions
 from relay.queries import recovery
-from relay.records import Posting
+from relay.records import BeginAsk, Posting
 from relay.signals import PostgresSignals
 from tests.fakes import MemoryAccounts, MemoryMailbox, MemorySignals, new_id
 
@@ -24,6 +24,8 @@ CONTACT = b"contact's key 16"
 NUMBER = b"number's key  16"
 WRONG = b"nobody's key  16"
 
+TOKEN = bytes(32)
+"""The hash of every account's token, until a recovery changes it."""
 SETTINGS = Settings(mailbox_envelopes=8, mailbox_bytes=40 * 1024, mailbox_stranger_envelopes=3)
 """Small quotas: eight envelopes, two and a half of the third size, three from strangers."""
 MOST_SIGNALS = 8
@@ -87,8 +89,14 @@ class World:
                 account_id, prekeys,
             )  # fmt: skip
 
-    async def recover_account(self, account_id: UUID) -> None:
-        """What a recovery does to the session epoch."""
+    async def begin(self, account_id: UUID, token_hash: bytes = TOKEN) -> int | None:
+        """The epoch of a new session."""
+        (begun,) = await self.mailbox.begin_sessions([BeginAsk(account_id, token_hash)])
+        return None if begun is None else begun.epoch
+
+    async def recover_account(self, account_id: UUID, token_hash: bytes = TOKEN) -> None:
+        """What a recovery does to token and session epoch."""
+        self.accounts[account_id].token = token_hash
         self.accounts[account_id].epoch = ((self.accounts[account_id].epoch >> 32) + 1) << 32
         if self.database is not None:
             statement = recovery.RECOVER
@@ -96,7 +104,9 @@ class World:
             assert row is not None
             names = ("recovery_hash", "token_hash", "recovery_hash", "identity_key", "registration_id")
             more = ("contact_access_hash", "number_access_hash")
-            await self.database.execute(statement, account_id, *(row[name] for name in (*names, *more)), bytes(32))
+            values = [row[name] for name in (*names, *more)]
+            values[names.index("token_hash")] = token_hash
+            await self.database.execute(statement, account_id, *values, bytes(32))
 
     async def expire(self, now: int) -> None:
         """What the sweeper does at this time; then there is room again for ids of `now` and of SETTINGS.envelope_ttl_s and more before."""
@@ -123,7 +133,7 @@ def memory_world() -> World:
         size=SETTINGS.mailbox_bytes,
         strangers=SETTINGS.mailbox_stranger_envelopes,
     )
-    return World(mailbox, MemorySignals(accounts, most=MOST_SIGNALS), accounts)
+    return World(mailbox, MemorySignals(accounts, most=MOST_SIGNALS, mailbox=mailbox), accounts)
 
 
 @asynccontextmanager

@@ -17,15 +17,15 @@ from nursery_tasks.batch_writer import AckWriter, PostWriter
 from nursery_tasks.dispatch import Dispatch
 from nursery_tasks.notifier import Notifier
 from nursery_tasks.page_reader import PageReader
-from nursery_tasks.session import MailboxServices, Timing, run_mailbox_session
+from nursery_tasks.session import MailboxServices, Timing
 from nursery_tasks.wakeup_listener import Wakeups
 from relay.errors import DatabaseUnavailable, Ending, Refusal
 from relay.frames import from_b64
-from relay.records import AckBatch, Outcome, Posting
+from relay.records import AckBatch, BeginAsk, Begun, Outcome, Posting
 from relay.switchboard import Switchboard
 from tests.fakes import MemoryAccounts, MemoryMailbox, MemoryPeer, MemoryRates, MemorySignals, new_id
 from tests.faults.history import Attempt, History
-from tests.sessions.stage import KEY, body, wall
+from tests.sessions.stage import KEY, Opener, body, come_in, wall
 
 TIMING = Timing(in_flight_envelopes=6, in_flight_bytes=20 * 1024)
 """A narrow window, so that lanes fall behind."""
@@ -41,10 +41,11 @@ class Mailbox(MemoryMailbox):
         self.begun: dict[UUID, list[trio.lowlevel.Task]] = {}
         """Tasks of sessions by account, in order of their epochs."""
 
-    async def begin_session(self, account_id: UUID, recoveries: int = 0) -> int | None:
-        epoch = await super().begin_session(account_id, recoveries)
-        self.begun.setdefault(account_id, []).append(trio.lowlevel.current_task())
-        return epoch
+    async def begin_sessions(self, asked: Sequence[BeginAsk]) -> list[Begun | None]:
+        begun = await super().begin_sessions(asked)
+        for ask in asked:
+            self.begun.setdefault(ask.account_id, []).append(trio.lowlevel.current_task())
+        return begun
 
     async def put(self, batch: Sequence[Posting]) -> list[Outcome]:
         outcomes = await super().put(batch)
@@ -96,7 +97,7 @@ class Node:
         acks, signal_acks = AckWriter(mailbox, batch_ids=8, pace_s=0), AckWriter(signals, pace_s=0)
         pages = PageReader(mailbox)
         self.services = MailboxServices(
-            mailbox, pages, signals, acks, signal_acks,
+            mailbox, Opener(mailbox), pages, signals, acks, signal_acks,
             self.switchboard, lambda id_: notifier.tell(topics.SESSIONS, id_), wall,
         )  # fmt: skip
         self._tasks = (self.posts.run, acks.run, signal_acks.run, pages.run, notifier.run, self.wakeups.check_epochs)
@@ -135,7 +136,7 @@ class Phone:
         world = self._world
         self.task = trio.lowlevel.current_task()
         try:
-            self.ending = await run_mailbox_session(self.peer, world.ids[self.account], self.node.services, TIMING)
+            self.ending = await come_in(self.peer, world.ids[self.account], self.node.services, TIMING)
         finally:
             self.over = True
             self.peer.drop()

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from relay import mailbox as store
 from relay.errors import Refusal
 from relay.queries import mailbox as queries
-from relay.records import AckBatch, Outcome, Stored
+from relay.records import AckBatch, BeginAsk, Outcome, Stored
 from tests.contract.portal import Portal, portal
 from tests.contract.worlds import (
     CONTACT,
@@ -169,7 +169,9 @@ class Mailboxes(RuleBasedStateMachine):
     def open_session(self, of: int) -> None:
         account = self.accounts[of]
         account.epoch += account.exists
-        assert self.call("begin_session", account.id) == (account.epoch if account.exists else None)
+        (begun,) = self.call("begin_sessions", [BeginAsk(account.id, bytes(32))])
+        assert (begun and begun.epoch) == (account.epoch if account.exists else None)
+        assert begun is None or begun.mail == bool(account.page(1, 1000 * KIB, frozenset())[0])
 
     @rule(of=who)
     def ask_for_notices(self, of: int) -> None:

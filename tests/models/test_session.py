@@ -31,7 +31,7 @@ WRITE_DEADLINE_S = 20.0
 LONGEST_S = TIMING.ping_every_s + TIMING.answer_within_s + 2 * WRITE_DEADLINE_S + 5
 """From the moment when the app neither reads nor speaks any more until its session has ended."""
 
-CALLS = ["page", "remove", "notices", "begin_session"]
+CALLS = ["page", "remove", "notices", "begin_sessions"]
 
 steps = st.one_of(
     st.tuples(st.just("commit"), st.integers(1, 4)),

@@ -39,7 +39,7 @@ steps = st.one_of(
     st.tuples(st.just("again"), st.none() | node),
     st.tuples(st.just("unheard"), st.integers(1, 2)),
     st.tuples(
-        st.just("database"), st.sampled_from(["put", "page", "remove", "epochs", "begin_session"]), st.booleans()
+        st.just("database"), st.sampled_from(["put", "page", "remove", "epochs", "begin_sessions"]), st.booleans()
     ),
     st.tuples(st.just("deaf"), node, st.booleans()),
     st.tuples(st.just("late"), node, st.sampled_from([0.0, 0.5, 5.0])),

@@ -22,17 +22,20 @@ from nursery_tasks.session import (
     PostServices,
     Session,
     Timing,
+    begin_mailbox_session,
     run_mailbox_session,
     run_post_session,
 )  # fmt: skip
-from relay.errors import Ending
-from relay.records import Posting, Ringing, Stored, Waiting
+from relay.errors import DatabaseUnavailable, Ending
+from relay.records import BeginAsk, Begun, Posting, Ringing, Stored, Waiting
 from relay.switchboard import Switchboard
 from tests.fakes import MemoryAccounts, MemoryMailbox, MemoryPeer, MemoryRates, MemorySignals, new_id
 
 START = 1_789_000_000
 """What the relay's wall clock shows when a test begins; the mock clock begins at 0."""
 KEY = b"a key of 16 byte"
+TOKEN = bytes(32)
+"""What the hash of every account's token is, as long as nothing changes it."""
 
 
 def wall() -> float:
@@ -82,6 +85,31 @@ def recorded_sessions() -> Iterator[list[Session]]:
         yield made
 
 
+class Opener:
+    """Begins each session by a call of its own (nursery_tasks.ports.Opener)."""
+
+    def __init__(self, mailbox: MemoryMailbox) -> None:
+        self._mailbox = mailbox
+
+    async def begin(self, account_id: UUID, token_hash: bytes) -> Begun | None:
+        return (await self._mailbox.begin_sessions([BeginAsk(account_id, token_hash)]))[0]
+
+
+async def come_in(
+    peer: MemoryPeer, account_id: UUID, services: MailboxServices, timing: Timing, token_hash: bytes = TOKEN
+) -> Ending:
+    """A mailbox session from the check of its token on, as the route does it. Who is refused is told by an ending here, and not by HTTP."""
+    try:
+        beginning = await begin_mailbox_session(account_id, token_hash, services)
+        if beginning is not None:
+            return await run_mailbox_session(peer, account_id, services, timing, beginning)
+        refusal = Ending.REVOKED
+    except DatabaseUnavailable:
+        refusal = Ending.DATABASE_TROUBLE
+    await peer.close(refusal.close_code or 0, refusal.reason)
+    return refusal
+
+
 class Running:
     """A session that was started, and the app's end of its socket."""
 
@@ -121,7 +149,7 @@ class Stage:
         self.looked: list[UUID] = []
         self.accounts = MemoryAccounts()
         self.mailbox = MemoryMailbox(self.accounts, wall)
-        self.signals = MemorySignals(self.accounts, wall)
+        self.signals = MemorySignals(self.accounts, wall, mailbox=self.mailbox)
         self.rates = MemoryRates()
         self.switchboard = Switchboard(self.left.append)
         self.mail_writer = PostWriter(self.mailbox, self.rates, self._stored, self.looked.append, self._full)
@@ -131,6 +159,7 @@ class Stage:
         self.mail_pages = PageReader(self.mailbox)
         self.mailbox_services = MailboxServices(
             self.mailbox,
+            Opener(self.mailbox),
             self.mail_pages,
             self.signals,
             self.mail_acks,
@@ -195,10 +224,16 @@ class Stage:
             self.switchboard.hand_over_signals(account_id, [Ringing(id_, int(wall()) + ttl_s, body(fill))])
         return ids
 
-    def open_mailbox(self, account_id: UUID, peer: MemoryPeer | None = None, *, recoveries: int = 0) -> Running:
+    def open_mailbox(self, account_id: UUID, peer: MemoryPeer | None = None, *, token_hash: bytes = TOKEN) -> Running:
         running = Running(peer or MemoryPeer())
-        session = partial(run_mailbox_session, recoveries=recoveries)
-        self._open(running, session, running.peer, account_id, self.mailbox_services, self.timing)
+        self._open(
+            running,
+            partial(come_in, token_hash=token_hash),
+            running.peer,
+            account_id,
+            self.mailbox_services,
+            self.timing,
+        )
         return running
 
     def open_post(self, peer: MemoryPeer | None = None) -> Running:
@@ -239,6 +274,7 @@ class Stage:
             await running.wait()
         await self.settle()
         assert self.switchboard.sessions == 0
+        assert self.switchboard.expected == 0
         for session in self.sessions:
             assert not session.outbox.idle, "closed"
             assert not session.outbox.waited_for

@@ -24,6 +24,15 @@ def open_mailbox(stage: Stage) -> Running:
     return stage.open_mailbox(stage.account())
 
 
+async def account_that_is_asked_for(stage: Stage) -> UUID:
+    """What waits for it makes its session call every store."""
+    account_id = stage.account()
+    await stage.waiting(account_id, "mail")
+    await stage.ringing(account_id, "signal")
+    stage.accounts[account_id].mailbox_was_full = True
+    return account_id
+
+
 def open_post(stage: Stage) -> Running:
     running = stage.open_post()
     running.peer.say({"type": "ping", "n": 0})  # or it would end for want of a first frame
@@ -289,10 +298,11 @@ async def test_an_app_that_is_gone_gets_no_goodbye(
     assert running.ended_at == after_s
 
 
-@pytest.mark.parametrize("call", ["begin_session", "page", "notices"])
+@pytest.mark.parametrize("call", ["begin_sessions", "page", "notices"])
 async def test_an_app_that_leaves_while_the_database_works(autojump_clock: MockClock, stage: Stage, call: str) -> None:
+    account_id = await account_that_is_asked_for(stage)
     gate = stage.mailbox.gates[call] = Gate()
-    running = open_mailbox(stage)
+    running = stage.open_mailbox(account_id)
     await gate.reached.wait()
     running.peer.drop()
     await stage.settle()
@@ -330,7 +340,7 @@ async def test_an_app_that_does_not_read_is_cut_off_by_the_write_deadline(
 
 
 @pytest.mark.parametrize(("store", "call"), [
-    ("mailbox", "begin_session"), ("mailbox", "page"), ("mailbox", "notices"), ("signals", "page"),
+    ("mailbox", "page"), ("mailbox", "notices"), ("signals", "page"),
 ])  # fmt: skip
 @pytest.mark.parametrize(
     ("error", "ending"), [(DatabaseUnavailable(), Ending.DATABASE_TROUBLE), (ValueError("a secret"), Ending.INTERNAL)]
@@ -344,9 +354,16 @@ async def test_database_trouble(
     error: Exception,
     ending: Ending,
 ) -> None:
+    account_id = await account_that_is_asked_for(stage)
     getattr(stage, store).errors[call] = error
-    await ended(stage, open_mailbox(stage), ending)
+    await ended(stage, stage.open_mailbox(account_id), ending)
     assert "secret" not in caplog.text
+
+
+async def test_no_session_begins_in_trouble(autojump_clock: MockClock, stage: Stage) -> None:
+    stage.mailbox.errors["begin_sessions"] = DatabaseUnavailable()
+    assert await open_mailbox(stage).wait() is Ending.DATABASE_TROUBLE
+    await stage.nothing_is_left()
 
 
 async def test_posts_that_cannot_be_stored_do_not_end_the_session(autojump_clock: MockClock, stage: Stage) -> None:
@@ -379,18 +396,10 @@ async def test_a_newer_session_here_supersedes(autojump_clock: MockClock, stage:
 async def test_of_two_that_begin_at_once_the_newer_epoch_stays(autojump_clock: MockClock, stage: Stage) -> None:
     """Also when the older one hears from the database last."""
     account_id = stage.account()
-    begin = stage.mailbox.begin_session
-    late = Gate()
-
-    async def begin_late(account_id: UUID, recoveries: int = 0) -> int | None:
-        epoch = await begin(account_id, recoveries)
-        await late.pass_through()
-        return epoch
-
-    stage.mailbox.begin_session = begin_late  # type: ignore[method-assign]
+    late = stage.mailbox.gates["begin_sessions"] = Gate()
     first = stage.open_mailbox(account_id)
     await late.reached.wait()
-    stage.mailbox.begin_session = begin  # type: ignore[method-assign]
+    del stage.mailbox.gates["begin_sessions"]
     second = await stage.caught_up(account_id)
     late.open()
     assert await first.wait() is Ending.SUPERSEDED

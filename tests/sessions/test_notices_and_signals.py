@@ -112,6 +112,7 @@ async def test_a_full_mailbox_lane_does_not_delay_a_ring(autojump_clock: MockClo
 async def test_a_mailbox_that_cannot_be_read_yet_does_not_delay_a_ring(autojump_clock: MockClock, stage: Stage) -> None:
     stage.mailbox.gates["page"] = Gate()
     account_id = stage.account()
+    await stage.waiting(account_id, "mail")
     running = stage.open_mailbox(account_id)
     await running.peer.expect("hello")
     await stage.settle()

@@ -13,9 +13,10 @@ async def test_a_session_after_a_recovery_ends_the_older_as_revoked(autojump_clo
     account_id = stage.account()
     running = await stage.caught_up(account_id)
     stage.accounts[account_id].epoch = 1 << 32
-    late = stage.open_mailbox(account_id)  # its token was checked before the recovery
+    stage.accounts[account_id].token = b"another"
+    late = stage.open_mailbox(account_id)
     assert await late.wait() is Ending.REVOKED
     assert not running.over.is_set()
-    newer = stage.open_mailbox(account_id, recoveries=1)
+    newer = stage.open_mailbox(account_id, token_hash=b"another")
     assert await running.wait() is Ending.REVOKED
     assert not newer.over.is_set()
