@@ -1,8 +1,8 @@
 """Notifier: tells the other processes on the same database whom to wake.
 
 Outside the message commit, since NOTIFY in a commit takes a lock that serialises all commits of the database; and coalesced: an account that
-gets a hundred envelopes while one notification is under way is named once in the next, and of mail there is one in 10 ms at most. Each
-costs every process a wake-up, so what is told together is also read and written together there.
+gets a hundred envelopes while one notification is under way is named once in the next, and of mail there is one in 10 ms at most, of new
+sessions one in 50. Each costs every process a wake-up, so what is told together is also read and written together there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uuid import UUID
 import trio
 
 from nursery_tasks.ports import Notifications
-from nursery_tasks.wakeup_listener import MAIL
+from nursery_tasks.wakeup_listener import MAIL, SESSIONS
 from relay.errors import DatabaseUnavailable
 
 log = logging.getLogger("relay.notifier")
@@ -25,9 +25,9 @@ ACCOUNTS_IN_ONE = 200
 
 RETRY_S = 0.5
 
-PACED = MAIL
-EVERY_S = 0.01
-"""Between two notifications of mail. The first after a silence goes at once, and a ring or a new session never waits."""
+EVERY_S = {MAIL: 0.01, SESSIONS: 0.05}
+"""Between two notifications of mail, and of sessions: where thousands connect, each would be one. The first after a silence goes at once, and
+a ring never waits."""
 
 
 class Notifier:
@@ -37,7 +37,7 @@ class Notifier:
         self._notifications = notifications
         self._pending: dict[str, dict[UUID, None]] = {}
         self._more = trio.Event()
-        self._paced_until = -inf
+        self._paced_until = dict.fromkeys(EVERY_S, -inf)
 
     def tell(self, topic: str, account_id: UUID) -> None:
         """Synchronous. A level-triggered wake-up: it carries no data, and naming an account twice is naming it once."""
@@ -72,12 +72,13 @@ class Notifier:
         """One that has something to tell and may."""
         while True:
             now = trio.current_time()
-            if PACED in self._pending and now >= self._paced_until:  # first: a flood of rings must not hold up mail
-                self._paced_until = now + EVERY_S
-                return PACED
+            for topic, until in self._paced_until.items():  # first: a flood of rings must not hold up mail
+                if topic in self._pending and now >= until:
+                    self._paced_until[topic] = now + EVERY_S[topic]
+                    return topic
             for topic in self._pending:
-                if topic != PACED:
+                if topic not in EVERY_S:
                     return topic
             self._more = trio.Event()
-            with trio.move_on_at(self._paced_until if self._pending else inf):
+            with trio.move_on_at(min((self._paced_until[topic] for topic in self._pending), default=inf)):
                 await self._more.wait()

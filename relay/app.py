@@ -9,11 +9,9 @@ import logging
 import os
 from typing import NoReturn
 
-from quart_trio import QuartTrio
-
 from relay import collector
 from relay.config import ConfigError, Settings, load_settings
-from relay.direct_websocket import AddresslessHTTPConnection, DirectWebsocket, DirectWebsocketConnection
+from relay.direct_websocket import SocketsPastQuart
 from relay.edge import EdgeSettings, install
 from relay.embedded_postgres import EmbeddedPostgresError
 from relay.errors import DatabaseUnavailable, SchemaMismatch
@@ -22,7 +20,7 @@ from relay.log_lines import configure_logging
 from relay.routes.http import prepare_app
 from relay.routes.join import join_routes
 from relay.routes.metrics import metrics_routes
-from relay.routes.sockets import socket_routes
+from relay.routes.sockets import no_such_socket, socket_routes
 from relay.routes.table import http_blueprints
 from relay.runtime import Runtime
 from relay.secret_files import SecretFileError
@@ -30,15 +28,7 @@ from relay.secret_files import SecretFileError
 log = logging.getLogger("relay")
 
 
-class RelayApp(QuartTrio):
-    """Quart-Trio with the classes of relay/direct_websocket.py."""
-
-    asgi_http_class = AddresslessHTTPConnection
-    asgi_websocket_class = DirectWebsocketConnection
-    websocket_class = DirectWebsocket
-
-
-def create_app(settings: Settings) -> RelayApp:
+def create_app(settings: Settings) -> SocketsPastQuart:
     """The app and its runtime. In one process there can be several, but they share one edge and so its settings."""
     edge = install(
         EdgeSettings(
@@ -47,12 +37,13 @@ def create_app(settings: Settings) -> RelayApp:
             drain_grace_s=settings.drain_grace_s,
         )
     )
-    app = RelayApp(__name__, static_folder=None)
+    app = SocketsPastQuart(__name__, static_folder=None)
     runtime = Runtime(settings, edge.draining)
     prepare_app(app)
     for blueprint in http_blueprints(runtime.services):
         app.register_blueprint(blueprint)
-    app.register_blueprint(socket_routes(runtime.services, runtime.sessions))
+    app.sockets = socket_routes(runtime.services, runtime.sessions)
+    app.no_such_socket = no_such_socket
     app.register_blueprint(join_routes(settings.apk_file))
     app.register_blueprint(metrics_routes(runtime.metrics_token, runtime.metrics_text))
 
@@ -84,7 +75,7 @@ def _refuse_to_start(error: Exception) -> NoReturn:
     os._exit(os.EX_CONFIG)
 
 
-def _app_from_environment() -> RelayApp:
+def _app_from_environment() -> SocketsPastQuart:
     try:
         settings = load_settings()
         configure_logging(settings.log_format)

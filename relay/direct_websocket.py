@@ -1,81 +1,92 @@
-"""Quart's WebSocket connection without its message task: a session reads the socket itself, and leaves Quart when it begins.
+"""WebSockets past Quart: a handler gets the socket that asks to be let in, and names the session that runs when it has returned.
 
-Quart-Trio runs a task beside the handler that queues messages and, when the peer is gone, cancels the handler. A session has to
-know which of the two it met, so here `receive` says it: `PeerGone`. It also spares a task, a channel and two signals a message.
-
-Quart's contexts, its request and eight of its frames would stay in memory for as long as a session lives (6 KiB). So a handler
-only checks who asks and accepts; the session that it names by `go_on_with` runs when Quart has returned.
+Of what Quart does for a WebSocket (routing, contexts, a queue of messages with a task, a request whose frames would stay in memory for as
+long as the session), two paths and a look at two headers need nothing, and it takes longer than all the rest of a handshake. A session
+also has to know whether its peer is gone: here `receive` says it, where Quart would cancel the handler.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, WebsocketScope
-from quart.asgi import ASGIWebsocketConnection
-from quart.wrappers import Request, Websocket
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from quart import Response
+from quart.wrappers import Request
 from quart_trio import QuartTrio
-from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
-from quart_trio.wrappers.websocket import TrioWebsocket
+from quart_trio.asgi import TrioASGIHTTPConnection
+from werkzeug.datastructures import Headers
 
 from relay.edge_websocket import FencedWebSocket
 
 
-class DirectWebsocket(TrioWebsocket):
-    """Goes into `Quart.websocket_class`. Accepted once and by name: Quart accepts again, with new headers, on every message."""
+class DirectWebsocket:
+    """A WebSocket whose peer waits for an answer. It is accepted once."""
 
-    connection: DirectWebsocketConnection
+    __slots__ = ("_edge", "_goes_on", "headers")
 
-    async def receive(self) -> str | bytes:
-        return cast(str, await self._receive())
+    def __init__(self, edge: FencedWebSocket, headers: Headers) -> None:
+        self._edge = edge
+        self._goes_on = False
+        self.headers = headers
 
-    async def send(self, data: str | bytes) -> None:
-        await self._send(data)
+    async def accept(self) -> None:
+        await self._edge.app_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+
+    async def close(self, code: int, reason: str) -> None:
+        """After it was accepted."""
+        await self._edge.app_send({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def refuse(self, response: Response) -> None:
+        """Answers by HTTP instead."""
+        if self._goes_on:
+            return
+        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+        body = await response.get_data(as_text=False)
+        await self._edge.app_send(
+            {"type": "websocket.http.response.start", "status": response.status_code, "headers": headers}
+        )
+        await self._edge.app_send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
     def go_on_with(self, session: Session) -> None:
-        """Runs `session` after the handler, without Quart. The handler has accepted, does not close, and keeps nothing of this object."""
-        self.connection.session = session
+        """Runs `session` after the handler, which accepts, does not close, and keeps nothing of this object."""
+        self._goes_on = True
+        self._edge.go_on_with(lambda socket: session(_Peer(socket)))
 
 
-class DirectWebsocketConnection(TrioASGIWebsocketConnection):
-    """Goes into `Quart.asgi_websocket_class`."""
+Handler = Callable[[DirectWebsocket], Awaitable[None]]
+"""Answers a WebSocket; raises nothing."""
 
-    def __init__(self, app: QuartTrio, scope: WebsocketScope) -> None:
-        self.app, self.scope = app, scope  # and not the queue that Quart-Trio makes besides
-        self._accepted = self._closed = False
-        self.session: Session | None = None
 
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+class AddresslessHTTPConnection(TrioASGIHTTPConnection):
+    """Goes into `Quart.asgi_http_class`: requests without the address that Quart makes a header of."""
+
+    def _create_request_from_scope(self, send: ASGISendCallable) -> Request:
+        request: Request = super()._create_request_from_scope(send)
+        request.headers.pop("Remote-Addr", None)
+        return request
+
+
+class SocketsPastQuart(QuartTrio):
+    """Quart-Trio for HTTP. A WebSocket goes to the handler of its path in `sockets`, or to `no_such_socket`."""
+
+    asgi_http_class = AddresslessHTTPConnection
+    sockets: Mapping[str, Handler] = MappingProxyType({})
+    no_such_socket: Handler
+
+    async def asgi_app(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] != "websocket":
+            await super().asgi_app(scope, receive, send)
+            return
         edge: FencedWebSocket = send.__self__  # type: ignore[attr-defined]  # ASGI has no word for it
-        self.receive_channel = _Inbound(edge)  # type: ignore[assignment]  # of it, Quart calls receive() only
-        await receive()  # websocket.connect
-        if (session := await self._ask_quart(send)) is not None:
-            edge.go_on_with(lambda socket: session(_Peer(socket)))
-
-    async def _ask_quart(self, send: ASGISendCallable) -> Session | None:
-        async def send_unless_it_goes_on(event: ASGISendEvent) -> None:  # Quart closes what a handler left open
-            if self.session is None:
-                await send(event)
-
-        websocket = self._create_websocket_from_scope(send)
         try:
-            await ASGIWebsocketConnection.handle_websocket(self, websocket, send_unless_it_goes_on)
-            return self.session
-        finally:  # they refer to each other; see FencedConnection._fall_apart
-            vars(websocket).clear()
-            self.scope.clear()  # type: ignore[attr-defined]  # what was asked for need not stay for as long as the session lives
-            vars(self).clear()
-
-    def _create_websocket_from_scope(self, send: ASGISendCallable) -> Websocket:
-        websocket = cast(DirectWebsocket, super()._create_websocket_from_scope(send))
-        websocket.connection = self
-        websocket.headers.pop("Remote-Addr", None)  # Quart makes it up from the socket; nothing here may know it
-        return websocket
-
-    async def send_data(self, send: ASGISendCallable, data: str | bytes) -> None:
-        is_text = isinstance(data, str)
-        await send({"type": "websocket.send", "bytes": None if is_text else data, "text": data if is_text else None})  # type: ignore[typeddict-item]
+            await receive()  # websocket.connect
+            headers = Headers([(name.decode("latin1"), value.decode("latin1")) for name, value in scope["headers"]])
+            handler = self.sockets.get(scope["path"], self.no_such_socket)
+            await handler(DirectWebsocket(edge, headers))
+        finally:
+            scope.clear()  # type: ignore[attr-defined]  # what was asked for need not stay for as long as the session lives
 
 
 class _Peer:
@@ -98,21 +109,3 @@ class _Peer:
 
 Session = Callable[[Any], Awaitable[None]]
 """Gets the socket as a `nursery_tasks.ports.Peer`."""
-
-
-class AddresslessHTTPConnection(TrioASGIHTTPConnection):
-    """Goes into `Quart.asgi_http_class`: requests without the address that Quart makes a header of."""
-
-    def _create_request_from_scope(self, send: ASGISendCallable) -> Request:
-        request: Request = super()._create_request_from_scope(send)
-        request.headers.pop("Remote-Addr", None)
-        return request
-
-
-class _Inbound:
-    """What Quart calls its receive channel."""
-
-    __slots__ = ("receive",)
-
-    def __init__(self, socket: FencedWebSocket) -> None:
-        self.receive = socket.receive

@@ -270,15 +270,15 @@ def prepare_app(app: QuartTrio) -> None:
     # A path with two slashes is not found, rather than redirected by a page of HTML.
     app.url_map.merge_slashes = False
     app.register_error_handler(HTTPException, _on_http_exception)
-    app.register_error_handler(Exception, _on_exception)
+    app.register_error_handler(Exception, problem_of)
 
 
 def _on_http_exception(error: HTTPException) -> Response:
     return problem(_of_http_exception(error), allow=getattr(error, "valid_methods", None) or ())
 
 
-def _on_exception(error: Exception) -> Response:
-    """What is raised outside of a Call (sockets before they are accepted, Quart itself)."""
+def problem_of(error: Exception) -> Response:
+    """The answer to what is raised outside of a Call (by sockets before they are accepted, by Quart itself)."""
     if isinstance(error, RelayError) and error.status != RelayError.status:
         return problem(error)
     log.error("outside of a call: %s", describe(error))

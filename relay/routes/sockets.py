@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
-from typing import cast
 from uuid import UUID
 
 import trio
-from quart import Blueprint, websocket
-from quart.typing import ResponseReturnValue
 
 from nursery_tasks.ports import Peer
 from nursery_tasks.session import (
@@ -25,8 +22,8 @@ from nursery_tasks.session import (
     run_post_session,
 )  # fmt: skip
 from relay.direct_websocket import DirectWebsocket
-from relay.errors import Ending, RelayError, Unauthorized, Unavailable
-from relay.routes.http import problem
+from relay.errors import Ending, NotFound, Unauthorized, Unavailable
+from relay.routes.http import problem, problem_of
 from relay.routes.identification import Claim, check_origin, read_bearer, refuse_identified
 from relay.services import Services
 from relay.switchboard import Switchboard
@@ -85,54 +82,56 @@ class SessionServices:
         return self.switchboard.sessions < self.most_sessions
 
 
-def socket_routes(services: Callable[[], Services], sessions: Callable[[], SessionServices]) -> Blueprint:
-    """The blueprint of `/v1/mailbox` and `/v1/post`."""
-    blueprint = Blueprint("sockets", __name__)
+def socket_routes(
+    services: Callable[[], Services], sessions: Callable[[], SessionServices]
+) -> dict[str, Callable[[DirectWebsocket], Awaitable[None]]]:
+    """What answers a WebSocket, by path: `/v1/mailbox` and `/v1/post`."""
 
-    @blueprint.websocket("/v1/mailbox")
-    async def mailbox() -> ResponseReturnValue | None:
-        try:
-            here = services()
-            check_origin(websocket.headers, here.settings)
-            named = websocket.headers.getlist("Authorization")
-            # Of two, who knows which a proxy before us looked at.
-            claim = read_bearer(named[0] if len(named) == 1 else None)
-            async with sessions().door.place():
-                shared = sessions()
-                if shared.have_room:
-                    beginning = await _begin(claim, shared)
-                else:
-                    beginning = None
-                    await here.accounts.authenticate(claim.account_id, claim.secret)
-        except RelayError as error:
-            return problem(error)
-        socket = _socket()
+    async def mailbox(socket: DirectWebsocket) -> None:
+        here = services()
+        check_origin(socket.headers, here.settings)
+        named = socket.headers.getlist("Authorization")
+        # Of two, who knows which a proxy before us looked at.
+        claim = read_bearer(named[0] if len(named) == 1 else None)
+        beginning = None
+        async with sessions().door.place():
+            shared = sessions()
+            if shared.have_room:
+                beginning = await _begin(claim, shared)
+            else:
+                await here.accounts.authenticate(claim.account_id, claim.secret)
         if beginning is not None:
             # Before it is accepted: what has begun must enter, if only to leave again, so that other processes hear of its epoch.
             socket.go_on_with(partial(_mailbox, claim.account_id, shared, beginning))
-        await _accept(socket)
+        await socket.accept()
         if beginning is None:
             await _turn_away(socket)
-        return None
 
-    @blueprint.websocket("/v1/post")
-    async def post() -> ResponseReturnValue | None:
-        try:
-            here = services()
-            refuse_identified(websocket.headers)
-            check_origin(websocket.headers, here.settings)
-            shared = sessions()
-        except RelayError as error:
-            return problem(error)
-        socket = _socket()
-        await _accept(socket)
+    async def post(socket: DirectWebsocket) -> None:
+        here = services()
+        refuse_identified(socket.headers)
+        check_origin(socket.headers, here.settings)
+        shared = sessions()
+        await socket.accept()
         if shared.have_room:
             socket.go_on_with(partial(_post, shared))
         else:
             await _turn_away(socket)
-        return None
 
-    return blueprint
+    return {path: partial(_answered, handler) for path, handler in (("/v1/mailbox", mailbox), ("/v1/post", post))}
+
+
+async def no_such_socket(socket: DirectWebsocket) -> None:
+    """What answers a WebSocket on any other path."""
+    await socket.refuse(problem(NotFound()))
+
+
+async def _answered(handler: Callable[[DirectWebsocket], Awaitable[None]], socket: DirectWebsocket) -> None:
+    """Errors are answered as those of HTTP calls are."""
+    try:
+        await handler(socket)
+    except Exception as error:
+        await socket.refuse(problem_of(error))
 
 
 async def _begin(claim: Claim, shared: SessionServices) -> Beginning:
@@ -151,15 +150,6 @@ async def _mailbox(account_id: UUID, shared: SessionServices, beginning: Beginni
 async def _post(shared: SessionServices, peer: Peer) -> None:
     ending = await run_post_session(peer, shared.post, shared.timing)
     log.debug("a post session ended: %s", ending.reason)
-
-
-def _socket() -> DirectWebsocket:
-    return cast(DirectWebsocket, websocket._get_current_object())  # type: ignore[attr-defined]  # no proxy on the hot path
-
-
-async def _accept(socket: DirectWebsocket) -> None:
-    await socket.accept()
-    socket.headers.clear()  # the bearer token among them: it has been checked, and a session may last for weeks
 
 
 async def _turn_away(socket: DirectWebsocket) -> None:

@@ -156,6 +156,12 @@ async def test_who_gives_up_while_the_session_begins_is_expected_no_more(
     await stage.nothing_is_left()
 
 
+async def test_no_session_begins_in_trouble(autojump_clock: MockClock, stage: Stage) -> None:
+    stage.mailbox.errors["begin_sessions"] = DatabaseUnavailable()
+    assert await stage.open_mailbox(stage.account()).wait() is Ending.DATABASE_TROUBLE
+    await stage.nothing_is_left()
+
+
 # -- many in one statement --------------------------------------------------------------------------------------------
 
 

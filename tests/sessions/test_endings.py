@@ -360,12 +360,6 @@ async def test_database_trouble(
     assert "secret" not in caplog.text
 
 
-async def test_no_session_begins_in_trouble(autojump_clock: MockClock, stage: Stage) -> None:
-    stage.mailbox.errors["begin_sessions"] = DatabaseUnavailable()
-    assert await open_mailbox(stage).wait() is Ending.DATABASE_TROUBLE
-    await stage.nothing_is_left()
-
-
 async def test_posts_that_cannot_be_stored_do_not_end_the_session(autojump_clock: MockClock, stage: Stage) -> None:
     stage.mailbox.errors["put"] = DatabaseUnavailable()
     running = stage.open_post()
