@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
+import trio
 
+from nursery_tasks.ports import Mailbox
 from relay.errors import Refusal
-from relay.records import AckBatch, Notices, PageAsk, Stored
-from tests.contract.worlds import CONTACT, NUMBER, WRONG, World, posting, stranger_to_all
+from relay.mailbox import PostgresMailbox
+from relay.records import AckBatch, BeginAsk, Begun, Notices, PageAsk, Stored
+from tests.contract.worlds import CONTACT, NUMBER, SETTINGS, TOKEN, WRONG, World, posting, stranger_to_all
 
 N, F = Stored.NEW, Refusal.MAILBOX_FULL
 S, C = NUMBER, CONTACT
@@ -71,6 +75,56 @@ async def test_each_session_has_a_newer_epoch(world: World) -> None:
     assert [await world.begin(id_) for id_ in (one, one, two, one)] == [1, 2, 1, 3]
     assert await world.mailbox.epochs([one, two, stranger_to_all()]) == {one: 3, two: 1}
     assert await world.mailbox.epochs([]) == {}
+
+
+async def test_sessions_begin_together(world: World) -> None:
+    one, two, three = [await world.add_account() for _ in range(3)]
+    await world.mailbox.put([posting(two)])
+    await world.signals.put([posting(three)])
+    wrong = b"wrong".ljust(32)
+    asked = [
+        BeginAsk(three, TOKEN), BeginAsk(stranger_to_all(), TOKEN), BeginAsk(two, TOKEN), BeginAsk(one, wrong),
+    ]  # fmt: skip
+    nothing = Notices(100, 100, mailbox_was_full=False)
+    assert await world.mailbox.begin_sessions(asked) == [
+        Begun(1, False, True, nothing), None, Begun(1, True, False, nothing), None,
+    ]  # fmt: skip
+    assert await world.mailbox.begin_sessions([]) == []
+    assert await world.mailbox.epochs([one, two, three]) == {one: 0, two: 1, three: 1}
+
+
+async def test_who_begins_a_session_does_not_clear_what_is_to_be_told(world: World) -> None:
+    account_id = await world.add_account(prekeys=7)
+    for _ in range(2):
+        await world.mailbox.put([posting(account_id, n) for n in range(9)])
+    for _ in range(2):
+        (begun,) = await world.mailbox.begin_sessions([BeginAsk(account_id, TOKEN)])
+        assert begun is not None
+        assert begun.notices == Notices(7, 7, mailbox_was_full=True)
+    assert (await world.mailbox.notices(account_id)).mailbox_was_full
+
+
+async def test_each_of_many_that_begin_at_once_has_an_epoch_of_its_own(world: World) -> None:
+    """As in several processes: in whatever order they name the accounts, none waits for another that waits for it."""
+    accounts = [await world.add_account() for _ in range(8)]
+    epochs: dict[UUID, list[int]] = {account_id: [] for account_id in accounts}
+    stores = [world.mailbox]
+    async with AsyncExitStack() as stack:
+        if world.database is not None:
+            for _ in range(2):
+                stores.append(await stack.enter_async_context(PostgresMailbox.open(SETTINGS, world.database)))
+
+        async def begin(store: Mailbox, order: list[UUID]) -> None:
+            for _ in range(20):
+                begun = await store.begin_sessions([BeginAsk(account_id, TOKEN) for account_id in order])
+                for account_id, one in zip(order, begun, strict=True):
+                    assert one is not None
+                    epochs[account_id].append(one.epoch)
+
+        async with trio.open_nursery() as nursery:
+            for n, store in enumerate(stores):
+                nursery.start_soon(begin, store, accounts[::-1] if n % 2 else accounts)
+    assert [sorted(each) for each in epochs.values()] == [list(range(1, 20 * len(stores) + 1))] * 8
 
 
 async def test_no_session_begins_with_a_token_from_before_a_recovery(world: World) -> None:

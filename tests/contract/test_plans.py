@@ -29,6 +29,7 @@ HOT = {
     "mailbox COMPARE": (mailbox.COMPARE, COMPARE),
     "mailbox REMOVE": (mailbox.REMOVE, ACK),
     "mailbox PAGES": (mailbox.PAGES, PAGES),
+    "mailbox BEGIN_SESSIONS": (mailbox.BEGIN_SESSIONS, f"ARRAY[{ID}]::uuid[], ARRAY['']::bytea[], CURRENT_DATE"),
     "mailbox NOTE_FULL": (mailbox.NOTE_FULL, f"ARRAY[{ID}]::uuid[]"),
     "signals PUT": (signals.PUT, f"{POST}, 256"),
     "signals COMPARE": (signals.COMPARE, COMPARE),
