@@ -25,8 +25,8 @@ MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
 KIB_BODY = 1024
 ROW_BYTES = 110
 """Of heap and of the two indexes, besides the body."""
-HELD_CONNECTIONS = 4
-"""A process holds so many on each server: mailbox and signals, one that stores and one that deletes each."""
+HELD_CONNECTIONS = 5
+"""A process holds so many on each server: mailbox and signals, one that stores and one that deletes each, and one that begins sessions."""
 SAMPLE = 200_000
 """Accounts whose activity is drawn, so that the busiest server can be compared with the mean."""
 

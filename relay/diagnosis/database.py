@@ -17,7 +17,7 @@ from relay.schema import look_at_schema
 from relay.services import open_configured_database
 
 OLDEST_VERSION: Final = 150000
-CONNECTIONS_A_PROCESS: Final = 7
+CONNECTIONS_A_PROCESS: Final = 8
 """Held connections and the listener of a relay process, besides its pool."""
 CLOCK_MAY_DIFFER_S: Final = 5.0
 
