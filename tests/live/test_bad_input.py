@@ -158,3 +158,8 @@ async def test_acknowledging_what_is_not_ones_own_has_no_effect(relay: RelayProc
             pass
         assert frame["n"] == 5
     assert [one["id"] for one in await bob.drain()] == [envelope["id"]]
+
+
+async def test_no_socket_elsewhere(relay: RelayProcess) -> None:
+    for path in ("/", "/v1/account", "/v1/mailbox/", "/v1/Mailbox", "/v1/nothing"):
+        assert await rejected(relay.url, path, {}) == 404, path
