@@ -1,8 +1,8 @@
 """Batch writers: the way of posts and acknowledgements into the database, shared by all sessions of a process.
 
-Posts are committed in groups without a timer: while one batch is being committed the next one collects, so a lone post goes at once and a
-crowd shares a commit. Whoever waits for a post is answered only after COMMIT; while answers and deliveries of one batch are
-written, the database has the next one.
+Posts are committed in groups: while one batch is being committed the next one collects, and it goes on collecting, a few milliseconds at
+most, while there are frames that nobody has read. So a lone post goes at once and a crowd shares a commit. Whoever waits for a post is
+answered only after COMMIT; while answers and deliveries of one batch are written, the database has the next one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from relay.records import AckBatch, Outcome, Posting, Stored
 log = logging.getLogger("relay.batches")
 Item = TypeVar("Item")
 
-TOLD_A_TURN = 32
-"""Posts of a batch whose recipients and posters are told before anybody else has a turn."""
+TOLD_A_TURN = 4
+"""Recipients of a batch who are told, and their posters, before anybody else has a turn."""
+
+FULLER, FULLER_WITHIN_S = 16, 0.005
+"""While more is being read, a batch of fewer posts waits for it, so long at most: a commit costs the same for one as for fifty."""
 
 WAITING_BYTES = 32 * 1024 * 1024
 """Bodies that wait for the next batch, all sessions together: with 64 KiB a body, the number alone would not bound memory."""
@@ -82,6 +85,8 @@ class _Submitted(NamedTuple):
 class PostWriter:
     """Commits posts of all sessions to one store (nursery_tasks.ports.PostLine).
 
+    `more_comes` says whether frames are there that nobody has read yet.
+
     `on_again` is called after a commit for each post that was there already: the first answer was lost, and if it was lost to a
     broken commit, nobody has told the recipient. Then `on_stored` for those that are new, some at a time, before their posters are answered.
     """
@@ -96,12 +101,14 @@ class PostWriter:
         *,
         batch_items: int = 512,
         waiting_items: int = 2048,
+        more_comes: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._rates = rates
         self._on_stored = on_stored
         self._on_again = on_again
         self._on_full = on_full
+        self._more_comes = more_comes
         self._batch_items = batch_items
         self._queue: _Queue[_Submitted] = _Queue(items=waiting_items, size=WAITING_BYTES)
         self._draining = False
@@ -147,17 +154,20 @@ class PostWriter:
 
     async def _commit_what_waits(self) -> None:
         """Batch after batch until none waits. Whom a batch concerns is told while the database commits the next one."""
-        told: list[tuple[_Submitted, Outcome]] = []
+        committed: list[tuple[_Submitted, Outcome]] = []
         while self._queue.waiting:
-            batch = self._take()
-            if told:
+            if committed:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._tell, told)
-                    outcomes = await self._commit(batch)
+                    nursery.start_soon(self._tell, committed)
+                    committed = await self._commit_next()
             else:
-                outcomes = await self._commit(batch)
-            told = list(zip(batch, outcomes, strict=True))
-        await self._tell(told)
+                committed = await self._commit_next()
+        await self._tell(committed)
+
+    async def _commit_next(self) -> list[tuple[_Submitted, Outcome]]:
+        await self._fuller()
+        batch = self._take()
+        return list(zip(batch, await self._commit(batch), strict=True)) if batch else []
 
     async def _tell(self, outcomes: list[tuple[_Submitted, Outcome]]) -> None:
         """Everybody whom a batch concerns: deliveries and answers are mostly written here, in the turn of this task."""
@@ -169,9 +179,11 @@ class PostWriter:
                 self._rates.give_back(posting.account_id, len(posting.body))
             elif outcome is Refusal.MAILBOX_FULL:
                 self._on_full(posting.account_id)
+        by_recipient: dict[UUID, list[tuple[_Submitted, Outcome]]] = {}
+        for one in outcomes:
+            by_recipient.setdefault(one[0].posting.account_id, []).append(one)
         answers = _by_poster(outcomes)
-        for first in range(0, len(outcomes), TOLD_A_TURN):
-            some = outcomes[first : first + TOLD_A_TURN]
+        for told, some in enumerate(by_recipient.values(), 1):
             if stored := [submitted.posting for submitted, outcome in some if outcome is Stored.NEW]:
                 self._on_stored(stored)
             for (_, poster), _ in some:
@@ -179,8 +191,14 @@ class PostWriter:
                 own.told += 1
                 if own.told == len(own.answers):
                     poster.answered(own.answers)
-            if len(some) == TOLD_A_TURN:
+            if told % TOLD_A_TURN == 0:
                 await trio.lowlevel.cancel_shielded_checkpoint()  # a large batch must not hold up a ring
+
+    async def _fuller(self) -> None:
+        """Returns when the next batch is worth a commit, or nothing more is to come."""
+        deadline = trio.current_time() + FULLER_WITHIN_S
+        while len(self._queue.waiting) < FULLER and self._more_comes() and trio.current_time() < deadline:
+            await trio.lowlevel.checkpoint()
 
     def _take(self) -> list[_Submitted]:
         """The next batch, in order. No (recipient, id) twice: the store would have to tell the two apart within one statement.

@@ -11,7 +11,7 @@ from nursery_tasks.lane import Lane
 from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import Mailbox, PageStore, Wall
 from relay.errors import Ending
-from relay.frames import PREKEYS_LOW, Deliver, Drained, MailboxWasFull, PrekeysLow
+from relay.frames import PREKEYS_LOW, Delivery, Drained, MailboxWasFull, PrekeysLow
 from relay.records import Notices, Waiting
 
 
@@ -39,7 +39,7 @@ async def drain_mailbox(
         envelopes = await lane.next_items(pages, account_id, wall)
         if envelopes:
             # Validated when they were posted, and a record has an envelope's fields: nothing is copied or checked again.
-            await outbox.say(Deliver.model_construct(envelopes=envelopes))
+            await outbox.say(Delivery(envelopes))
         if lane.was_nudged:
             notices = None
             if drained:

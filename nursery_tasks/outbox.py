@@ -13,7 +13,7 @@ import trio
 
 from nursery_tasks.bell import Bell
 from nursery_tasks.ports import Peer
-from relay.frames import Frame
+from relay.frames import Sayable
 
 
 class Outbox:
@@ -30,7 +30,7 @@ class Outbox:
         self.on_written = on_written
         self._peer = peer
         self._most = frames
-        self._queue: list[Frame] = []
+        self._queue: list[Sayable] = []
         self._unwritten = 0  # frames that were taken from their tasks and are not on the socket yet
         self._begun: list[str] = []  # texts that are on their way to the socket
         self._cut_short = False  # the socket has the beginning of a frame; the writer sees to the rest
@@ -53,7 +53,7 @@ class Outbox:
         """Whether a task waits for room, or the writer for something to say."""
         return self._more.waited_for or self._room is not None
 
-    async def send(self, frame: Frame) -> None:
+    async def send(self, frame: Sayable) -> None:
         """Queues it; waits for room. For whoever must not stand at the socket of a slow app: the reader above all.
 
         Raises:
@@ -68,7 +68,7 @@ class Outbox:
             self._unwritten -= 1
             raise
 
-    async def say(self, frame: Frame) -> None:
+    async def say(self, frame: Sayable) -> None:
         """Writes it now if nothing stands before it, else queues it. Not always a checkpoint.
 
         Raises:
@@ -80,7 +80,7 @@ class Outbox:
             self._unwritten += 1
             await self._write(frame)
 
-    def say_at_once(self, frame: Frame) -> None:
+    def say_at_once(self, frame: Sayable) -> None:
         """The same without waiting, for whoever is no task of this session: the socket takes it now, or the writer has it.
 
         Raises: as `send_nowait`; trio.WouldBlock only if the outbox was not idle.
@@ -95,7 +95,7 @@ class Outbox:
         else:
             self.send_nowait(frame)
 
-    def send_nowait(self, frame: Frame) -> None:
+    def send_nowait(self, frame: Sayable) -> None:
         """Queues it.
 
         Raises:
@@ -135,13 +135,13 @@ class Outbox:
         """Lets go of whoever heard of what was written, who refers to this in turn: so both are freed without the garbage collector."""
         del self.on_written
 
-    def _put(self, frame: Frame) -> None:
+    def _put(self, frame: Sayable) -> None:
         if self._closed:
             raise trio.ClosedResourceError
         self._queue.append(frame)
         self._more.ring()
 
-    def _take(self) -> Frame:
+    def _take(self) -> Sayable:
         if self._room is not None:
             self._room.set()
         return self._queue.pop(0)
@@ -161,7 +161,7 @@ class Outbox:
         self._cut_short = False
         self._written()
 
-    async def _write(self, frame: Frame) -> None:
+    async def _write(self, frame: Sayable) -> None:
         text = frame.encode()
         self._begun.append(text)
         await self._peer.send(text)

@@ -38,7 +38,7 @@ from nursery_tasks.ports import (
 )  # fmt: skip
 from nursery_tasks.unanswered import Unanswered
 from relay.errors import ENDING_OF, Ending, RelayError
-from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Deliver, Hello
+from relay.frames import DELIVER_MAX_ENVELOPES, POST_MAX_ENVELOPES, PROTOCOL, UNANSWERED_MAX, Delivery, Hello
 from relay.records import Begun, Ringing, Waiting
 
 log = logging.getLogger("relay.sessions")
@@ -185,7 +185,7 @@ class MailboxSession(Session):
 
     def hand_over_mail(self, envelopes: Sequence[Waiting]) -> None:
         if at_once := self.mail.hand_over(envelopes, self._wall(), at_once=self._speaks):
-            self.outbox.say_at_once(Deliver.model_construct(envelopes=at_once))
+            self.outbox.say_at_once(Delivery(at_once))
 
     def hand_over_signals(self, signals: Sequence[Ringing]) -> None:
         for signal in signals:

@@ -9,7 +9,7 @@ import trio
 from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import Wall
 from relay.errors import Refusal
-from relay.frames import UNANSWERED_MAX, UNANSWERED_MAX_BYTES, Frame, Posted, Refused
+from relay.frames import UNANSWERED_MAX, UNANSWERED_MAX_BYTES, Refused, Sayable, Taken
 from relay.records import Outcome, Posting
 
 RETRY_AFTER_S: dict[Refusal, int] = {Refusal.MAILBOX_FULL: 60, Refusal.UNAVAILABLE: 2}
@@ -61,14 +61,14 @@ class Unanswered:
             else:
                 posted.append(posting.id)
         if posted:
-            self._say(Posted.model_construct(ids=posted))
+            self._say(Taken(posted))
         self._fewer.set()
 
     def refused(self, posting: Posting, refusal: Refusal) -> Refused:
         wait_s = posting.wait_s if refusal is Refusal.RATE_LIMITED else RETRY_AFTER_S.get(refusal, 0)
         return Refused(id=posting.id, code=refusal.value, retry_after_s=wait_s, now=int(self._wall()))
 
-    def _say(self, frame: Frame) -> None:
+    def _say(self, frame: Sayable) -> None:
         try:
             self._outbox.say_at_once(frame)
         except trio.WouldBlock:

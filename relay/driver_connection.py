@@ -82,7 +82,9 @@ class Connection:
     async def subscribe(self, channel: str, callback: Callable[[object, int, str, str], None]) -> None:
         """LISTEN. The callback runs on the asyncio side: `send_nowait` is all it may do."""
         self._wire.lend()
-        await self._call(partial(self._driver.add_listener, channel, callback), self._settings.command_timeout_s)
+        await self._call(
+            self._on_its_loop(partial(self._driver.add_listener, channel, callback)), self._settings.command_timeout_s
+        )
 
     def on_termination(self, callback: Callable[[object], None]) -> None:
         """The callback runs on the asyncio side, when the session ends for whatever reason."""
@@ -126,16 +128,20 @@ class Connection:
         deadline_s = self._settings.command_timeout_s if timeout_s is None else timeout_s
         if self._wire.ours:
             return await self._call(
-                lambda: self._wire.run(getattr(self._driver._asyncpg_conn, method)(query, *args)), deadline_s
+                self._wire.run(getattr(self._driver._asyncpg_conn, method)(query, *args)), deadline_s
             )
-        return await self._call(lambda: getattr(self._driver, method)(query, *args), deadline_s)
+        return await self._call(self._on_its_loop(partial(getattr(self._driver, method), query, *args)), deadline_s)
 
-    async def _call(self, operation: Callable[[], Any], deadline_s: float) -> Any:
+    async def _on_its_loop(self, operation: Callable[[], Awaitable[Any]]) -> Any:
+        with current(self._loop):
+            return await operation()
+
+    async def _call(self, operation: Awaitable[Any], deadline_s: float) -> Any:
         self._commit_in_doubt = False
         finished = False
         try:
-            with trio.move_on_after(deadline_s), current(self._loop):
-                result = await operation()
+            with trio.move_on_after(deadline_s):
+                result = await operation
                 finished = True
         except trio.Cancelled:
             self.terminate()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Protocol
 from uuid import UUID
 
 from pydantic import (
@@ -217,10 +218,7 @@ class Deliver(Frame):
     envelopes: Annotated[list[Envelope], Field(min_length=1, max_length=DELIVER_MAX_ENVELOPES)]
 
     def encode(self) -> str:
-        """In one call of pydantic's writer, since most of what the relay says is this. It pads base64, and no "=" stands anywhere else."""
-        envelopes = [{"id": str(e.id), "at": e.at, "body": e.body} for e in self.envelopes]
-        text = to_json({"type": "deliver", "envelopes": envelopes}, bytes_mode="base64")
-        return text.replace(b"=", b"").decode()
+        return Delivery(self.envelopes).encode()
 
 
 class Drained(Frame):
@@ -299,6 +297,52 @@ class Refused(Frame):
     code: str
     retry_after_s: Seconds
     now: Seconds
+
+
+class Sayable(Protocol):
+    """What an outbox holds: a frame, or one of the two below."""
+
+    def encode(self) -> str:
+        """The text of one WebSocket message."""
+
+
+class _Enveloped(Protocol):
+    """Of records and of models alike."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Delivery:
+    """A `Deliver` of envelopes that were checked when they were posted. Making a model, even an unchecked one, takes as long as its text,
+    and most of what the relay says is this."""
+
+    __slots__ = ("_envelopes",)
+
+    def __init__(self, envelopes: Sequence[_Enveloped]) -> None:
+        self._envelopes = envelopes
+
+    def encode(self) -> str:
+        """In one call of pydantic's writer. It pads base64, and no "=" stands anywhere else."""
+        envelopes = [{"id": e.id, "at": e.at, "body": e.body} for e in self._envelopes]
+        text = to_json({"type": "deliver", "envelopes": envelopes}, bytes_mode="base64")
+        return text.replace(b"=", b"").decode()
+
+
+class Taken:
+    """A `Posted` of ids that were checked."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self, ids: Sequence[UUID]) -> None:
+        self._ids = ids
+
+    def encode(self) -> str:
+        return to_json({"type": "posted", "ids": self._ids}).decode()
 
 
 FromMailboxApp = Ack | Pong | Ping

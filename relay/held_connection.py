@@ -61,10 +61,13 @@ class HeldConnection:
             await connection.close()
 
     async def _run(self, call: Callable[[Connection], Awaitable[T]]) -> T:
-        with trio.move_on_after(self._settings.acquire_timeout_s) as waiting:
-            await self._turn.acquire()
-        if waiting.cancelled_caught:
-            raise DatabaseUnavailable
+        try:
+            self._turn.acquire_nowait()
+        except trio.WouldBlock:
+            with trio.move_on_after(self._settings.acquire_timeout_s) as waiting:
+                await self._turn.acquire()
+            if waiting.cancelled_caught:
+                raise DatabaseUnavailable from None
         try:
             result = await call(await self._connected())
         finally:

@@ -29,15 +29,26 @@ class Gcra:
         ahead = max(self._arrivals.get(key, now), now) - now
         return max(0.0, ahead + units / self._per_s - self._tolerance_s)
 
-    def take(self, key: UUID, units: float) -> None:
-        """Takes units, whether they fit or not."""
+    def take_if(self, key: UUID, units: float) -> float:
+        """Takes units if they fit, and answers 0; else what `wait_s` answers."""
         now = self._clock()
-        if key not in self._arrivals and len(self._arrivals) >= MOST_KEYS:
-            self._forget(now)
-        self._arrivals[key] = max(self._arrivals.get(key, now), now) + units / self._per_s
+        arrivals = self._arrivals
+        arrival = arrivals.get(key)
+        if arrival is None:
+            if len(arrivals) >= MOST_KEYS:
+                self._forget(now)
+            arrival = now
+        elif arrival < now:
+            arrival = now
+        arrival += units / self._per_s
+        over = arrival - now - self._tolerance_s
+        if over > 0:
+            return over
+        self._arrivals[key] = arrival
+        return 0.0
 
     def give_back(self, key: UUID, units: float) -> None:
-        """Undoes a `take`."""
+        """Undoes a `take_if` that took."""
         if (arrival := self._arrivals.get(key)) is None:
             return
         arrival -= units / self._per_s
@@ -61,11 +72,13 @@ class RecipientRates:
 
     def charge(self, account_id: UUID, size: int) -> int:
         """Takes one post of `size` bytes and answers 0, or takes nothing and answers the whole seconds to wait."""
-        wait_s = max(self._posts.wait_s(account_id, 1), self._bytes.wait_s(account_id, size))
+        wait_s = self._posts.take_if(account_id, 1)
         if wait_s > 0:
+            return ceil(max(wait_s, self._bytes.wait_s(account_id, size)))
+        wait_s = self._bytes.take_if(account_id, size)
+        if wait_s > 0:
+            self._posts.give_back(account_id, 1)
             return ceil(wait_s)
-        self._posts.take(account_id, 1)
-        self._bytes.take(account_id, size)
         return 0
 
     def give_back(self, account_id: UUID, size: int) -> None:

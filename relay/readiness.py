@@ -1,17 +1,24 @@
-"""Which sockets can be read: one epoll for all connections of a process, behind Trio's own.
+"""Which sockets can be read, and whose turn it is: one epoll for all connections of a process, behind Trio's own.
 
 Trio tells epoll about a socket each time somebody waits for it (EPOLLONESHOT), which is a system call a frame. Here a socket is made known
 once, edge-triggered (epoll(7)), and Trio waits for one file descriptor only: that of this epoll.
+
+A few sockets are read in a turn, and of all that can be read those go first whose last turn is longest ago. So a turn stays short however many
+write at once, and whoever says little is heard before those who say much: a ring among mail.
 """
 
 from __future__ import annotations
 
 import select
+from heapq import heappop, heappush
+from itertools import count
 
 import trio
 
-MOST_A_TURN = 256
-"""Sockets whose readers are woken in one turn. The others are readable in the next one still."""
+READ_A_TURN = 4
+"""Sockets whose readers are woken in one turn. The others wait for the next ones."""
+
+_EVENTS_A_TURN = 256
 
 
 def readable(number: int) -> Readable:
@@ -24,25 +31,51 @@ def readable(number: int) -> Readable:
     return watch.add(number)
 
 
+def more_comes() -> bool:
+    """Whether there is something to read whose readers have not had their turn yet."""
+    watch = _watch.get(None)
+    return watch is not None and bool(watch.due)
+
+
 class _Watch:
     def __init__(self) -> None:
         self.epoll = select.epoll()
         self.sockets: dict[int, Readable] = {}
+        self.due: list[tuple[int, int, Readable]] = []
+        self.turns = 0  # that readers have had
+        self._order = count()
+        self._rest: trio.CancelScope | None = None
 
     def add(self, number: int) -> Readable:
         self.epoll.register(number, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
         watched = self.sockets[number] = Readable(self, number)
         return watched
 
+    def queue(self, watched: Readable) -> None:
+        heappush(self.due, (watched.last_turn, next(self._order), watched))
+        if self._rest is not None:
+            self._rest.cancel()
+
     async def run(self) -> None:
         try:
             while True:
-                await trio.lowlevel.wait_readable(self.epoll.fileno())
-                for number, events in self.epoll.poll(0, MOST_A_TURN):
+                await self._until_something_is_due()
+                for number, events in self.epoll.poll(0, _EVENTS_A_TURN):
                     if (watched := self.sockets.get(number)) is not None:
                         watched.woken(events)
+                for _ in range(min(READ_A_TURN, len(self.due))):
+                    self.turns += 1
+                    heappop(self.due)[-1].go(self.turns)
         finally:
             self.epoll.close()
+
+    async def _until_something_is_due(self) -> None:
+        if self.due:
+            await trio.lowlevel.checkpoint()
+            return
+        with trio.CancelScope() as self._rest:
+            await trio.lowlevel.wait_readable(self.epoll.fileno())
+        self._rest = None
 
 
 _watch: trio.lowlevel.RunVar[_Watch | None] = trio.lowlevel.RunVar("readiness", None)
@@ -51,7 +84,7 @@ _watch: trio.lowlevel.RunVar[_Watch | None] = trio.lowlevel.RunVar("readiness", 
 class Readable:
     """One socket, and the one task that reads it."""
 
-    __slots__ = ("_closed", "_ended", "_number", "_ready", "_task", "_watch")
+    __slots__ = ("_closed", "_ended", "_number", "_queued", "_ready", "_task", "_watch", "last_turn")
 
     def __init__(self, watch: _Watch, number: int) -> None:
         self._watch = watch
@@ -59,23 +92,24 @@ class Readable:
         self._ready = False
         self._ended = False  # no edge comes any more: it can be read, to its end, for ever
         self._closed = False
+        self._queued = False
         self._task: trio.lowlevel.Task | None = None
+        self.last_turn = watch.turns  # a newcomer goes behind those who are here
 
     async def wait(self) -> None:
-        """Returns when a read may bring something; a checkpoint always.
+        """Returns when a read may bring something, and it is this socket's turn; a checkpoint always.
 
         Raises:
             trio.ClosedResourceError: `close` was called.
         """
         if self._closed:
             raise trio.ClosedResourceError
+        if self._task is not None:
+            raise trio.BusyResourceError("another task reads this socket")
+        self._task = trio.lowlevel.current_task()
         if self._ready:
-            await trio.lowlevel.checkpoint()
-        else:
-            if self._task is not None:
-                raise trio.BusyResourceError("another task reads this socket")
-            self._task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._leave)
+            self._queue()
+        await trio.lowlevel.wait_task_rescheduled(self._leave)
         if self._closed:
             raise trio.ClosedResourceError
 
@@ -96,7 +130,19 @@ class Readable:
         self._ready = True
         if events & ~select.EPOLLIN:  # EPOLLRDHUP, EPOLLHUP, EPOLLERR
             self._ended = True
+        if self._task is not None:
+            self._queue()
+
+    def go(self, turn: int) -> None:
+        """It is this socket's turn."""
+        self._queued = False
+        self.last_turn = turn
         self._wake()
+
+    def _queue(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self._watch.queue(self)
 
     def _wake(self) -> None:
         task, self._task = self._task, None

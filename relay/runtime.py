@@ -27,6 +27,7 @@ from nursery_tasks.session import MailboxServices, PostServices, Timing
 from nursery_tasks.session_opener import SessionOpener
 from nursery_tasks.sweeper import sweep
 from nursery_tasks.wakeup_listener import Wakeups
+from relay import readiness
 from relay.collector import Hourly
 from relay.config import Settings
 from relay.database import Database
@@ -177,7 +178,7 @@ class Runtime:
         writer = partial(PostWriter, batch_items=settings.batch_posts, waiting_items=settings.waiting_posts)
         mail_writer = writer(
             MeasuredStore(mailbox, "mail", metrics), self._rates(),
-            dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell,
+            dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell, more_comes=readiness.more_comes,
         )  # fmt: skip
         signal_writer = writer(
             MeasuredStore(signals, "signals", metrics), self._rates(),

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from relay.readiness import MOST_A_TURN, Readable, readable
+from relay.readiness import READ_A_TURN, Readable, more_comes, readable
 
 Ends = tuple[socket.socket, socket.socket]
 
@@ -144,7 +144,7 @@ async def test_a_number_that_is_used_again_is_another_connection() -> None:
 
 
 async def test_more_sockets_than_one_turn_wakes() -> None:
-    pairs = [socket.socketpair() for _ in range(MOST_A_TURN + 50)]
+    pairs = [socket.socketpair() for _ in range(300)]
     came = 0
 
     async def wait(one: Readable) -> None:
@@ -160,6 +160,74 @@ async def test_more_sockets_than_one_turn_wakes() -> None:
             for _, theirs in pairs:
                 theirs.send(b"a")
     assert came == len(pairs)
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+async def test_a_turn_is_for_a_few_and_those_who_had_none_for_longest_go_first() -> None:
+    pairs = [socket.socketpair() for _ in range(4 * READ_A_TURN)]
+    everybody = [watch(ours) for ours, _ in pairs]
+    turns: list[list[int]] = []
+
+    async def serve(number: int) -> None:
+        ours = pairs[number][0]
+        ours.setblocking(False)
+        while await read(everybody[number], ours, 8) == b"a":
+            turns[-1].append(number)
+
+    async def count_turns() -> None:
+        while True:
+            turns.append([])
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        for number in range(len(pairs)):
+            nursery.start_soon(serve, number)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(5):
+            nursery.start_soon(count_turns)
+            rare, busy = list(range(READ_A_TURN)), list(range(READ_A_TURN, len(pairs)))
+            for once_more in (busy, busy, [*busy, *rare]):
+                served = sum(map(len, turns))
+                for number in once_more:
+                    pairs[number][1].send(b"a")
+                while sum(map(len, turns)) < served + len(once_more):
+                    await trio.sleep(0.001)
+                    assert not more_comes() or sum(map(len, turns)) < served + len(once_more)
+        nursery.cancel_scope.cancel()
+    served_in = [turn for turn in turns if turn]
+    assert max(map(len, served_in)) <= 2 * READ_A_TURN  # two turns of ours may meet in one of the counter's
+    in_order = [number for turn in served_in for number in turn]
+    assert sorted(in_order[2 * len(busy) :][: 2 * READ_A_TURN])[:READ_A_TURN] == rare
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+async def test_whoever_has_more_to_read_queues_up_again() -> None:
+    """Else those who never stop writing would have every turn, and make it long."""
+    pairs = [socket.socketpair() for _ in range(4 * READ_A_TURN)]
+    reads, most = 0, 0
+
+    async def serve(ours: socket.socket) -> None:
+        nonlocal reads
+        ours.setblocking(False)
+        one = watch(ours)
+        while await read(one, ours, 1):
+            reads += 1
+
+    async with trio.open_nursery() as nursery:
+        for ours, theirs in pairs:
+            theirs.send(bytes(20))
+            nursery.start_soon(serve, ours)
+        with trio.fail_after(5):
+            while reads < 20 * len(pairs):
+                before = reads
+                await trio.lowlevel.checkpoint()
+                most = max(most, reads - before)
+        nursery.cancel_scope.cancel()
+    assert most <= 2 * READ_A_TURN
     for pair in pairs:
         for end in pair:
             end.close()

@@ -1,4 +1,4 @@
-"""Batch writers: group commit without a timer, what an answer means, and who waits for room."""
+"""Batch writers: group commit, what an answer means, and who waits for room."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from nursery_tasks.batch_writer import AckWriter, PostWriter
+from nursery_tasks.batch_writer import FULLER, FULLER_WITHIN_S, PostWriter
 from relay.errors import DatabaseUnavailable, Refusal
-from relay.records import AckBatch, Outcome, Posting, Stored
+from relay.records import Outcome, Posting, Stored
 from tests.fakes import Gate, MemoryAccounts, MemoryMailbox, MemoryPoster, MemoryRates, new_id
 from tests.sessions.stage import KEY, body, wall
 
 
 class Desk:
     """A post writer, and a list of what it did in which order."""
+
+    more_comes = False
+    """Whether frames are there that nobody has read yet."""
 
     def __init__(self, nursery: trio.Nursery, **options: int) -> None:
         self.done: list[tuple[str, Any]] = []
@@ -33,6 +36,7 @@ class Desk:
             lambda postings: self.done.extend(("stored", posting.id) for posting in postings),
             lambda account_id: self.done.append(("again", account_id)),
             lambda account_id: self.done.append(("full", account_id)),
+            more_comes=lambda: self.more_comes,
             **options,
         )
         self.scope = trio.CancelScope()
@@ -95,6 +99,60 @@ async def test_what_comes_during_a_commit_shares_the_next(desk: Desk, autojump_c
     assert desk.sizes == [1, 5]
     assert desk.outcomes == [Stored.NEW] * 6
     assert trio.current_time() == 0.0
+
+
+async def turns(number: int = 20) -> None:
+    for _ in range(number):
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("until", ["nothing more comes", "it is worth it", "it has waited"])
+async def test_while_more_is_there_to_be_read_a_small_batch_waits(
+    until: str, nursery: trio.Nursery, mock_clock: MockClock
+) -> None:
+    desk = Desk(nursery)
+    desk.more_comes = True
+    desk.submit(*(desk.posting(n) for n in range(FULLER - 1)))
+    await turns()
+    mock_clock.jump(0.9 * FULLER_WITHIN_S)
+    await turns()
+    assert desk.outcomes == []
+    match until:
+        case "nothing more comes":
+            desk.more_comes = False
+        case "it is worth it":
+            desk.submit(desk.posting("one more"))
+        case "it has waited":
+            mock_clock.jump(0.2 * FULLER_WITHIN_S)
+    await turns()
+    assert desk.sizes == [FULLER if until == "it is worth it" else FULLER - 1]
+    desk.scope.cancel()
+
+
+async def test_answers_do_not_wait_for_the_next_batch_to_fill(nursery: trio.Nursery, mock_clock: MockClock) -> None:
+    desk = Desk(nursery)
+    gate = await desk.committing()
+    desk.more_comes = True
+    desk.submit(desk.posting("second"))
+    gate.open()
+    await turns()
+    assert (desk.sizes, desk.outcomes) == ([1], [Stored.NEW])
+    desk.scope.cancel()
+
+
+async def test_draining_refuses_what_waits_for_more(nursery: trio.Nursery, mock_clock: MockClock) -> None:
+    desk = Desk(nursery)
+    desk.more_comes = True
+    desk.submit(desk.posting())
+    await turns()
+    with trio.fail_after(FULLER_WITHIN_S):
+        nursery.start_soon(desk.writer.drain)
+        await turns()
+        assert desk.outcomes == [Refusal.UNAVAILABLE]
+        desk.more_comes = False
+        await turns()
+    assert desk.sizes == []
+    desk.scope.cancel()
 
 
 @pytest.mark.parametrize("end", ["commits", "is cancelled"])
@@ -311,142 +369,3 @@ async def test_who_must_be_told_what(desk: Desk, autojump_clock: MockClock) -> N
     desk.submit(first, desk.posting(), desk.posting(key=bytes(16)))
     await wait_all_tasks_blocked()
     assert desk.done == [("stored", first.id), ("again", desk.account_id), ("full", desk.account_id)]
-
-
-# -- acknowledgements ------------------------------------------------------------------------------------------------
-
-
-class Recorder:
-    """A store that keeps what it was told to remove."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[AckBatch]] = []
-        self.gate: Gate | None = None
-        self.error: Exception | None = None
-
-    async def remove(self, batch: Any) -> None:
-        await trio.lowlevel.checkpoint()
-        self.batches.append(list(batch))
-        if self.gate is not None:
-            await self.gate.pass_through()
-        if self.error is not None:
-            raise self.error
-
-
-def acks(count: int) -> AckBatch:
-    return AckBatch(uuid4(), 1, tuple(uuid4() for _ in range(count)))
-
-
-@pytest.fixture
-async def store(nursery: trio.Nursery) -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
-async def writer(nursery: trio.Nursery, store: Recorder) -> AckWriter:
-    made = AckWriter(store, batch_ids=10, waiting_ids=20)
-    await nursery.start(made.run)
-    return made
-
-
-async def test_acks_are_tried_in_batches(store: Recorder, writer: AckWriter, autojump_clock: MockClock) -> None:
-    tried: list[int] = []
-    for n in range(6):
-        writer.submit(acks(4), lambda n=n: tried.append(n))  # type: ignore[misc]
-    assert tried == []
-    await writer.idle()
-    assert tried == list(range(6))
-    assert [len(batch) for batch in store.batches] == [3, 3]
-    assert trio.current_time() == 0.0
-
-
-async def test_acks_are_paced_unless_a_batch_is_full(
-    store: Recorder, writer: AckWriter, autojump_clock: MockClock
-) -> None:
-    begun: list[float] = []
-    for pause_s in (0, 0.001, 0.002, 0.5):
-        await trio.sleep(pause_s)
-        writer.submit(acks(1), lambda: begun.append(trio.current_time()))
-    await writer.idle()
-    assert begun == pytest.approx([0, 0.01, 0.01, 0.503])
-    writer.submit(acks(10), lambda: begun.append(trio.current_time()))
-    writer.submit(acks(1), lambda: begun.append(trio.current_time()))
-    await writer.idle()
-    assert begun[4:] == pytest.approx([0.513, 0.523])
-    assert [len(batch) for batch in store.batches] == [1, 2, 1, 1, 1]
-
-
-@pytest.mark.parametrize("when", ["it waits", "it deletes"])
-async def test_a_hurry_takes_what_waits_at_once(
-    when: str, store: Recorder, writer: AckWriter, autojump_clock: MockClock
-) -> None:
-    tried: list[float] = []
-    if when == "it deletes":
-        store.gate = Gate()
-    writer.submit(acks(1), lambda: tried.append(trio.current_time()))
-    await wait_all_tasks_blocked()
-    writer.submit(acks(1), lambda: tried.append(trio.current_time()))
-    writer.hurry()
-    if store.gate is not None:
-        store.gate.open()
-    await writer.idle()
-    assert tried == [0, 0]
-    writer.submit(acks(1), lambda: tried.append(trio.current_time()))  # the next one has its time again
-    await writer.idle()
-    assert tried[2:] == pytest.approx([0.01])
-
-
-@pytest.mark.parametrize("error", [DatabaseUnavailable(), ValueError("somebody's secret")])
-async def test_acks_that_fail_were_tried_too(
-    store: Recorder, writer: AckWriter, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, error: Exception
-) -> None:
-    store.error = error
-    tried: list[int] = []
-    writer.submit(acks(1), lambda: tried.append(1))
-    await writer.idle()
-    store.error = None
-    writer.submit(acks(1), lambda: tried.append(2))
-    await writer.idle()
-    assert tried == [1, 2]
-    assert "secret" not in caplog.text
-
-
-async def test_idle_is_when_everything_was_tried(store: Recorder, writer: AckWriter, autojump_clock: MockClock) -> None:
-    store.gate = Gate()
-    writer.submit(acks(1), lambda: None)
-    idle: list[int] = []
-
-    async def wait(number: int) -> None:
-        await writer.idle()
-        idle.append(number)
-
-    async with trio.open_nursery() as waiters:
-        waiters.start_soon(wait, 1)
-        waiters.start_soon(wait, 2)
-        await store.gate.reached.wait()
-        await wait_all_tasks_blocked()
-        assert idle == []
-        waiters.cancel_scope.deadline = trio.current_time() + 1
-        store.gate.open()
-    assert sorted(idle) == [1, 2]
-
-
-async def test_many_wait_for_room_for_acks(store: Recorder, writer: AckWriter, autojump_clock: MockClock) -> None:
-    store.gate = Gate()
-    writer.submit(acks(1), lambda: None)
-    await store.gate.reached.wait()
-    writer.submit(acks(20), lambda: None)
-    got: list[int] = []
-
-    async def wait(number: int) -> None:
-        await writer.room()
-        got.append(number)
-
-    async with trio.open_nursery() as waiters:
-        for number in range(4):
-            waiters.start_soon(wait, number)
-        await wait_all_tasks_blocked()
-        assert got == []
-        waiters.cancel_scope.deadline = trio.current_time() + 1
-        store.gate.open()
-    assert sorted(got) == [0, 1, 2, 3]

@@ -28,11 +28,10 @@ def clock() -> Clock:
 
 
 def take(gcra: Gcra, key: UUID, units: float = 1) -> float:
-    """Takes if it fits, and answers the seconds to wait."""
-    wait_s = gcra.wait_s(key, units)
-    if not wait_s:
-        gcra.take(key, units)
-    return wait_s
+    """Takes if it fits; answers the wait, which must be what was said before."""
+    said = gcra.wait_s(key, units)
+    assert gcra.take_if(key, units) == said
+    return said
 
 
 def test_a_burst_at_once_and_then_the_rate(clock: Clock) -> None:
@@ -65,7 +64,7 @@ def test_giving_back_undoes_a_take(clock: Clock) -> None:
         assert take(gcra, A) == 0
         gcra.give_back(A, 1)
     assert gcra._arrivals == {}
-    gcra.take(A, 2)
+    assert take(gcra, A, 2) == 0
     gcra.give_back(A, 1)
     assert [take(gcra, A) for _ in range(3)] == [0, 0, 1]
 
