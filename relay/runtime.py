@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from uuid import UUID
 
 import trio
@@ -25,6 +26,8 @@ from nursery_tasks.page_reader import PageReader
 from nursery_tasks.push_sender import PushSender
 from nursery_tasks.session import MailboxServices, PostServices, Timing
 from nursery_tasks.session_opener import SessionOpener
+from nursery_tasks.sibling_messages import MARK_BYTES
+from nursery_tasks.siblings import Siblings
 from nursery_tasks.sweeper import sweep
 from nursery_tasks.wakeup_listener import Wakeups
 from relay import readiness
@@ -44,6 +47,7 @@ from relay.queries import operations as operations_sql
 from relay.routes.sockets import SessionServices
 from relay.secret_files import load_keys, load_metrics_token, load_push_keys, load_turn_secret
 from relay.services import Services, identity_services, open_configured_database
+from relay.sibling_sockets import SiblingSockets
 from relay.signals import PostgresSignals
 from relay.switchboard import Switchboard
 from relay.turn import TurnCredentials
@@ -164,8 +168,13 @@ class Runtime:
         def session_left(account_id: UUID) -> None:
             dispatch.session_left(account_id)
 
-        switchboard = Switchboard(session_left)
-        dispatch = Dispatch(switchboard, notifier.tell, knock_for)
+        def session_came(account_id: UUID, epoch: int) -> None:
+            siblings.came(account_id, epoch)
+
+        switchboard = Switchboard(session_left, session_came)
+        siblings = Siblings(switchboard, notifier.tell, knock_for, _mark(settings))
+        sibling_sockets = SiblingSockets(settings.var_directory / "siblings", siblings)
+        dispatch = Dispatch(switchboard, notifier.tell, knock_for, siblings)
         wakeups = Wakeups(switchboard, mailbox)
 
         async def keys_run_low(account_id: UUID) -> None:
@@ -250,6 +259,7 @@ class Runtime:
             await nursery.start(database.listen, (*topics.TOPICS, LAG), notified, wakeups.gap)
             notifier.tell(topics.STARTED, topics.NOBODY)
             await nursery.start(lag.run)
+            await nursery.start(sibling_sockets.run)
             await nursery.start(exchange.run)
             self._observed = (load_metrics_token(settings.secrets_directory), exchange)
             chores = (
@@ -277,6 +287,11 @@ class Runtime:
             Gcra(settings.posts_burst, settings.posts_per_s, time.monotonic),
             Gcra(settings.post_bytes_burst, settings.post_bytes_per_s, time.monotonic),
         )
+
+
+def _mark(settings: Settings) -> bytes:
+    """Which database it is, for siblings to compare: processes that share a directory may have different ones."""
+    return sha256((settings.database_url or "").encode()).digest()[:MARK_BYTES]
 
 
 def _push(settings: Settings, database: Database) -> Push | None:

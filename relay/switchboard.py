@@ -47,15 +47,21 @@ class Meanwhile:
 class Switchboard:
     """Sessions of this process. At most one mailbox session an account: the one with the newest epoch."""
 
-    def __init__(self, on_left: Callable[[UUID], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        on_left: Callable[[UUID], None] = lambda _: None,
+        on_came: Callable[[UUID, int], None] = lambda _, __: None,
+    ) -> None:
         """`on_left` is called when the mailbox session of an account has left and none is here any more.
 
         What was handed to it is only in the table. If the account has a newer session elsewhere, that one must look.
+        `on_came` is called when an account has a session here, with its epoch; then it may have had one before.
         """
         self._mailboxes: dict[UUID, _LiveMailbox] = {}
         self._expected: dict[UUID, list[Meanwhile]] = {}
         self._posts: set[_Live] = set()
         self._on_left = on_left
+        self._on_came = on_came
         self._draining = False
 
     @property
@@ -105,6 +111,7 @@ class Switchboard:
             if other is not None:
                 other.end(_why_newer(live.epoch, other.epoch))
             self._mailboxes[account_id] = live
+            self._on_came(account_id, live.epoch)
         try:
             yield
         finally:
@@ -179,6 +186,10 @@ class Switchboard:
         if account_ids is None:
             return list(self._mailboxes)
         return [account_id for account_id in account_ids if account_id in self._mailboxes]
+
+    def sessions_here(self) -> list[tuple[UUID, int]]:
+        """Every account that has a mailbox session here, with its epoch."""
+        return [(account_id, live.epoch) for account_id, live in self._mailboxes.items()]
 
     def check_epochs(self, asked: Iterable[UUID], epochs: dict[UUID, int]) -> None:
         """Ends sessions that are not the newest of their account any more, and those whose account is gone or was recovered.

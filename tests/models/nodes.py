@@ -1,5 +1,6 @@
 """Two relays without network and database: the real switchboards, dispatch, notifiers, listeners, batch writers and sessions on one mailbox in
-memory, a bus of notifications that can be deaf, late or stutter, and apps that write everything down for the checker of tests/faults."""
+memory, a bus of notifications that can be deaf, late or stutter, lines between the two that can be full, stuck or cut, and apps that write
+everything down for the checker of tests/faults."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from nursery_tasks.dispatch import Dispatch
 from nursery_tasks.notifier import Notifier
 from nursery_tasks.page_reader import PageReader
 from nursery_tasks.session import MailboxServices, Timing
+from nursery_tasks.siblings import Siblings
 from nursery_tasks.wakeup_listener import Wakeups
 from relay.errors import DatabaseUnavailable, Ending, Refusal
 from relay.frames import from_b64
@@ -25,10 +27,14 @@ from relay.records import AckBatch, BeginAsk, Begun, Outcome, Posting
 from relay.switchboard import Switchboard
 from tests.fakes import MemoryAccounts, MemoryMailbox, MemoryPeer, MemoryRates, MemorySignals, new_id
 from tests.faults.history import Attempt, History
+from tests.lines import MemoryLine, connect
 from tests.sessions.stage import KEY, Opener, body, come_in, wall
 
 TIMING = Timing(in_flight_envelopes=6, in_flight_bytes=20 * 1024)
 """A narrow window, so that lanes fall behind."""
+
+ROOM = 100
+"""Messages that a line takes before the other end has read any."""
 
 
 class Mailbox(MemoryMailbox):
@@ -88,8 +94,12 @@ class Node:
         self.number = number
         self._bus = bus
         self._notifier = notifier = Notifier(bus)
-        self.switchboard = Switchboard(lambda account_id: dispatch.session_left(account_id))  # noqa: PLW0108
-        dispatch = Dispatch(self.switchboard, notifier.tell, lambda _: None)
+        self.switchboard = Switchboard(
+            lambda account_id: dispatch.session_left(account_id),  # noqa: PLW0108
+            lambda account_id, epoch: self.siblings.came(account_id, epoch),  # noqa: PLW0108
+        )
+        self.siblings = Siblings(self.switchboard, notifier.tell, lambda _: None, b"one database")
+        dispatch = Dispatch(self.switchboard, notifier.tell, lambda _: None, self.siblings)
         self.wakeups = Wakeups(self.switchboard, mailbox)
         self.posts = PostWriter(
             mailbox, MemoryRates(), dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell, batch_items=4
@@ -100,7 +110,9 @@ class Node:
             mailbox, Opener(mailbox), pages, signals, acks, signal_acks,
             self.switchboard, lambda id_: notifier.tell(topics.SESSIONS, id_), wall,
         )  # fmt: skip
-        self._tasks = (self.posts.run, acks.run, signal_acks.run, pages.run, notifier.run, self.wakeups.check_epochs)
+        self._tasks = (
+            self.posts.run, acks.run, signal_acks.run, pages.run, notifier.run, self.wakeups.check_epochs, self.siblings.run,
+        )  # fmt: skip
         self._scope = trio.CancelScope()
         self.sessions: trio.Nursery | None = None
 
@@ -153,7 +165,7 @@ class Phone:
                     delivery = history.deliver(one["id"], name, from_b64(one["body"]), self.number, trio.current_time())
                     delivery.stored = True
                     self.seen.append(id_)
-                    if id_ in self._world.settled:
+                    if id_ in self._world.settled and not self._world.lines_were_stuck:
                         self._world.charges.append(f"{id_} came again after its delete")
 
     def acknowledge(self, count: int) -> None:
@@ -199,6 +211,9 @@ class TwoNodes:
 
     def __init__(self, nursery: trio.Nursery, accounts: int = 2) -> None:
         self._nursery = nursery
+        self._lines: dict[int, MemoryLine] = {}
+        self._room, self._stuck = ROOM, False
+        self.lines_were_stuck = False
         self.accounts = MemoryAccounts()
         self.ids = [self.accounts.add(KEY) for _ in range(accounts)]
         self.mailbox = Mailbox(self.accounts)
@@ -221,6 +236,8 @@ class TwoNodes:
         node = Node(number, self.mailbox, self.signals, self.bus)
         self.nodes[number:] = [node, *self.nodes[number + 1 :]]
         await self._nursery.start(node.run)
+        for giver in range(len(self.nodes)):
+            self.connect(giver)
 
     def tick(self) -> float:
         """A time for the history: later than all before, since much happens at one moment of the mock clock."""
@@ -275,6 +292,28 @@ class TwoNodes:
         await trio.sleep(0.1)
         await self._start_node(number)
 
+    def connect(self, giver: int) -> None:
+        """A new line on which this node gives to the other one; one that was there is cut."""
+        if len(self.nodes) < 2:
+            return
+        if (old := self._lines.pop(giver, None)) is not None:
+            old.cut()
+        one, other = self.nodes[giver], self.nodes[1 - giver]
+        assert one.sessions is not None
+        assert other.sessions is not None
+        self._lines[giver] = connect(one.siblings, other.siblings, one.sessions, other.sessions)
+        self.lines(self._room, self._stuck)
+
+    def lines(self, room: int, stuck: bool) -> None:
+        """How many messages they take, and whether anybody reads them."""
+        self._room, self._stuck = room, stuck
+        self.lines_were_stuck |= stuck
+        for line in self._lines.values():
+            for end in (line, line.other):
+                assert end is not None
+                end.room, end.stuck = room, stuck
+                end.ring()
+
     def deafen(self, number: int) -> None:
         self.bus.deaf.add(number)
 
@@ -302,6 +341,7 @@ class TwoNodes:
         self.mailbox.unheard = 0
         self.bus.down = self.bus.stutters = False
         self.bus.late_s.clear()
+        self.lines(ROOM, stuck=False)
         for number in range(2):
             self.hear_again(number)
         await trio.sleep(5)

@@ -44,6 +44,8 @@ steps = st.one_of(
     st.tuples(st.just("deaf"), node, st.booleans()),
     st.tuples(st.just("late"), node, st.sampled_from([0.0, 0.5, 5.0])),
     st.tuples(st.just("bus"), st.sampled_from(["stutters", "down"]), st.booleans()),
+    st.tuples(st.just("lines"), st.sampled_from([0, 1, 100]), st.booleans()),
+    st.tuples(st.just("cut"), node),
     st.tuples(st.just("kill"), node),
 )
 lives = st.lists(st.tuples(steps, pause), min_size=3, max_size=40)
@@ -75,6 +77,10 @@ async def step(world: TwoNodes, name: str, *args: Any) -> None:
             world.bus.late_s[number] = seconds
         case "bus", (what, whether):
             setattr(world.bus, what, whether)
+        case "lines", (room, stuck):
+            world.lines(room, stuck)
+        case "cut", (number,):
+            world.connect(number)
         case "kill", (number,):
             await world.kill(number)
         case _:
