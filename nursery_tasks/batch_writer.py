@@ -274,7 +274,8 @@ class AckWriter:
     ) -> None:
         self._store = store
         self._batch_ids = batch_ids
-        self._pace_s = pace_s
+        self.pace_s = pace_s
+        """May change while it runs: processes of one machine share the statements of a second (relay/runtime.py)."""
         self._queue: _Queue[_Tried] = _Queue(items=waiting_ids, size=waiting_ids)
         self._removing = False
         self._hurried = False
@@ -322,5 +323,5 @@ class AckWriter:
             self._removing = False
             self._idle.ring()
             if self._queue.size < self._batch_ids and not self._hurried:
-                with trio.move_on_at(began + self._pace_s):
+                with trio.move_on_at(began + self.pace_s):
                     await self._haste.wait()

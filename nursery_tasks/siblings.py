@@ -79,13 +79,19 @@ class Siblings:
     """The siblings of this process. `tell` and `knock` are those of nursery_tasks.dispatch.Dispatch."""
 
     def __init__(
-        self, switchboard: _Switchboard, tell: Callable[[str, UUID], None], knock: Callable[[UUID], None], mark: bytes
+        self,
+        switchboard: _Switchboard,
+        tell: Callable[[str, UUID], None],
+        knock: Callable[[UUID], None],
+        mark: bytes,
+        on_number: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`mark` stands for the database, and is compared: what is on another one is no sibling."""
+        """`mark` stands for the database, and is compared: what is on another one is no sibling. `on_number` hears how many there are."""
         self.switchboard = switchboard
         self.tell = tell
         self.knock = knock
         self.mark = mark
+        self._on_number = on_number
         self._there: dict[int, _There] = {}  # by account as a number: its hash is cheaper than a UUID's
         self._givers: dict[Giver, None] = {}
         self._takers: dict[Taker, None] = {}
@@ -161,9 +167,14 @@ class Siblings:
             # The newest session wins. This one would end anyway when the notification has come and the database was asked.
             self.switchboard.check_epochs([account_id], {account_id: epoch})
 
+    def count_givers(self) -> None:
+        """One has come or gone."""
+        self._on_number(sum(giver.greeted for giver in self._givers))
+
     def giver_ended(self, giver: Giver, unconfirmed: Iterable[_Given]) -> None:
         """Says what the sibling may not be able to say any more: that its sessions have left, and what was stored for them."""
         self._givers.pop(giver, None)
+        self.count_givers()
         for given in unconfirmed:
             for account_id in given.account_ids:
                 self.tell(given.topic, account_id)
@@ -195,23 +206,23 @@ class _End:
     def __init__(self, siblings: Siblings, line: Line) -> None:
         self._siblings = siblings
         self._line = line
-        self._greeted = False
+        self.greeted = False
         self._over = False
         line.send([messages.hello(siblings.mark)])
 
     def heard(self, message: memoryview) -> bool:
         """Synchronous; keeps nothing of `message`. False if it is not as agreed: then the line is to be cut."""
         try:
-            if self._greeted:
+            if self.greeted:
                 self._heard(message)
                 return True
-            self._greeted = messages.read_hello(message) == (messages.VERSION, self._siblings.mark)
+            self.greeted = messages.read_hello(message) == (messages.VERSION, self._siblings.mark)
         except BadMessage:
             log.warning("a worker process of this machine said what is no message")
             return False
-        if self._greeted:
+        if self.greeted:
             self._met()
-        return self._greeted
+        return self.greeted
 
     def ended(self) -> None:
         """The line has ended. May be called again."""
@@ -308,6 +319,9 @@ class Giver(_End):
             self._unconfirmed.popleft()
             self._confirmed += 1
 
+    def _met(self) -> None:
+        self._siblings.count_givers()
+
     def _end(self) -> None:
         self._siblings.giver_ended(self, self._unconfirmed)
         self._unconfirmed.clear()
@@ -326,7 +340,7 @@ class Taker(_End):
 
     def tick(self, now: float) -> None:
         """Tells news, and what was dealt with."""
-        if not self._greeted:
+        if not self.greeted:
             return
         while self.news:
             some = list(self.news.items())[: messages.MOST_NEWS]

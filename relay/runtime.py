@@ -61,6 +61,12 @@ COMMIT_GRACE_S = 0.05
 """How long a batch that is being committed may hold the goodbye up, so that its `posted` still goes out; 1012 is due within 100 ms."""
 
 
+ACKS_EVERY_S = 0.01
+"""Between two deletes of what was acknowledged, of all processes of this machine together: each of them costs as much as a post's commit."""
+MOST_SHARE = 5
+"""No process deletes less often than that many times this: what was not deleted when it dies comes again."""
+
+
 class PostgresNotifications:
     """NOTIFY on a connection of its own (nursery_tasks.ports.Notifications)."""
 
@@ -172,7 +178,12 @@ class Runtime:
             siblings.came(account_id, epoch)
 
         switchboard = Switchboard(session_left, session_came)
-        siblings = Siblings(switchboard, notifier.tell, knock_for, _mark(settings))
+
+        def share_deletes(siblings: int) -> None:
+            for acks in (mail_acks, signal_acks):
+                acks.pace_s = ACKS_EVERY_S * min(1 + siblings, MOST_SHARE)
+
+        siblings = Siblings(switchboard, notifier.tell, knock_for, _mark(settings), share_deletes)
         sibling_sockets = SiblingSockets(settings.var_directory / "siblings", siblings)
         dispatch = Dispatch(switchboard, notifier.tell, knock_for, siblings)
         wakeups = Wakeups(switchboard, mailbox)
@@ -198,7 +209,7 @@ class Runtime:
         metrics.watch("sessions", "mailbox", lambda: switchboard.mailbox_sessions)
         metrics.watch("sessions", "post", lambda: switchboard.post_sessions)
         exchange = Exchange(settings.var_directory / "metrics", metrics)
-        mail_acks, signal_acks = AckWriter(mailbox), AckWriter(signals)
+        mail_acks, signal_acks = AckWriter(mailbox, pace_s=ACKS_EVERY_S), AckWriter(signals, pace_s=ACKS_EVERY_S)
         mail_pages = PageReader(mailbox)
         opener = SessionOpener(mailbox)
         keys = load_keys(settings.secrets_directory)
