@@ -161,9 +161,9 @@ TARGETS: tuple[Target, ...] = (
         most("times_one"),
         "at most",
         1.25,
-        lever="Two processes make two batches of half the size: half of the pairs alone, on one process, cost 1.2 times as much a message. "
-        "The rest is the notification for a message that crosses, and reading it back. The next lever is to hand over between processes of one "
-        "machine by a local socket; tried, it brought the number down by a tenth.",
+        lever="What crosses is handed over by a local socket and costs a fiftieth of the CPU. Two processes make smaller batches, and more of them; and "
+        "both cores are busy then. Where two cores are one in truth, as on the machine of these numbers, the same work takes up to 1.8 times the CPU time "
+        "beside a busy neighbour: with all processes on one core the number was 1.2 and 1.1. The next lever is one process that commits for all.",
     ),
 )
 

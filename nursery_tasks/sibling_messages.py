@@ -40,6 +40,7 @@ class BadMessage(ValueError):
 
 
 def hello(mark: bytes) -> bytes:
+    assert len(mark) == MARK_BYTES, "else it would come out as another one"
     return _HELLO.pack(HELLO, VERSION, mark)
 
 

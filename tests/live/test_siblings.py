@@ -117,7 +117,7 @@ async def test_who_left_is_notified_of_and_gets_all_at_the_other_one(pair: Pair)
                 await post(posting, envelope)
                 posted.append(envelope["id"])
         with trio.fail_after(PATIENCE_S):
-            while (topics.MAIL, UUID(bob.account_id)) not in pair.named:
+            while (topics.MAIL, UUID(bob.account_id)) not in pair.named:  # noqa: ASYNC110
                 await trio.sleep(0.01)
         waiting = [one["id"] for one in await bob.drain()]
         assert [id_ for id_ in waiting if id_ in posted] == posted
@@ -137,8 +137,9 @@ async def test_a_sibling_that_is_killed_in_the_middle_loses_nothing(pair: Pair) 
                     posted.append(envelope["id"])
 
             nursery.start_soon(write)
-            assert await receive(mailbox, 50, ack=False) == posted[:50]
+            came = await receive(mailbox, 50, ack=False)
             await on_thread(pair.there.kill)
+        assert came == posted[: len(came)]
         assert len(posted) == 300, "nobody was held up"
         assert [one["id"] for one in await bob.drain()] == posted
         pair.named.clear()
@@ -151,12 +152,10 @@ async def test_a_sibling_that_stands_still_holds_nobody_up_and_loses_nothing(pai
     """More than a line takes, before it is cut and after; then it goes on."""
     (bob,) = await join(pair.here)
     assert pair.there.process is not None
-    workers = Path(f"/proc/{pair.there.process.pid}/task/{pair.there.process.pid}/children").read_text().split()
-    stopped = [pair.there.process.pid, *map(int, workers)]
+    group = pair.there.process.pid
     posted: list[str] = []
     async with bob.posting() as posting, met(pair, bob, posting) as mailbox:
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
+        os.killpg(group, signal.SIGSTOP)
         try:
             until = trio.current_time() + 7
             while trio.current_time() < until or len(posted) < 300:
@@ -167,9 +166,10 @@ async def test_a_sibling_that_stands_still_holds_nobody_up_and_loses_nothing(pai
                 await trio.sleep(0.02)
             assert (topics.MAIL, UUID(bob.account_id)) in pair.named
         finally:
-            for pid in stopped:
-                os.kill(pid, signal.SIGCONT)
-        came = await receive(mailbox, len(posted))
-        assert list(dict.fromkeys(came)) == posted[: len(came)] or came == posted
+            os.killpg(group, signal.SIGCONT)
+        came: dict[str, None] = {}  # what was handed over late may come twice
+        while len(came) < len(posted):
+            came |= dict.fromkeys(await receive(mailbox, 1))
+        assert list(came) == posted
         assert "does not answer" in pair.here.logged()
         assert bob.account_id not in pair.here.logged() + pair.there.logged()

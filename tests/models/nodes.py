@@ -98,7 +98,7 @@ class Node:
             lambda account_id: dispatch.session_left(account_id),  # noqa: PLW0108
             lambda account_id, epoch: self.siblings.came(account_id, epoch),  # noqa: PLW0108
         )
-        self.siblings = Siblings(self.switchboard, notifier.tell, lambda _: None, b"one database")
+        self.siblings = Siblings(self.switchboard, notifier.tell, lambda _: None, b"the one database")
         dispatch = Dispatch(self.switchboard, notifier.tell, lambda _: None, self.siblings)
         self.wakeups = Wakeups(self.switchboard, mailbox)
         self.posts = PostWriter(

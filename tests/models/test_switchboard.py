@@ -17,6 +17,8 @@ from trio.testing import MockClock
 
 from nursery_tasks.dispatch import Dispatch
 from nursery_tasks.lane import Lane
+from nursery_tasks.sibling_messages import MAIL as MAIL_LANE
+from nursery_tasks.siblings import Giver, Siblings
 from nursery_tasks.wakeup_listener import MAIL, Wakeups
 from relay.errors import DatabaseUnavailable
 from relay.switchboard import Switchboard
@@ -166,6 +168,28 @@ def a_full_lane_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lane, "hand_over", hand_over)
 
 
+def what_crosses_may_overtake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a session at a sibling does not look before the first hand-over."""
+    heard = Siblings.is_there
+
+    def is_there(self: Siblings, giver: Giver, account: int, epoch: int) -> None:
+        heard(self, giver, account, epoch)
+        if account in self._there:
+            self._there[account].in_step = (MAIL_LANE,)
+
+    monkeypatch.setattr(Siblings, "is_there", is_there)
+
+
+def a_full_line_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    give = Giver.give
+
+    def silent(self: Giver, lane: int, those: Any) -> list[Any]:
+        give(self, lane, those)
+        return []
+
+    monkeypatch.setattr(Giver, "give", silent)
+
+
 @pytest.mark.parametrize("plant", [a_gap_is_overlooked, older_sessions_stay, a_full_lane_forgets])
 def test_a_planted_bug_is_convicted(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
@@ -180,6 +204,9 @@ def test_a_planted_bug_is_convicted(plant: Any, monkeypatch: pytest.MonkeyPatch)
         every_life()
 
 
+NO_SIBLINGS = (("lines", 0, False), 0.0)
+"""By its news of sessions a sibling shortens the time in which such a bug shows."""
+
 RARE = {
     retries_wait_for_the_wake_up: [
         (("open", 0, 0), 0.2),
@@ -190,13 +217,26 @@ RARE = {
         (("post", 0, 0, 2), 1.0),
     ],
     superseded_sessions_delete: [
+        NO_SIBLINGS,
         (("open", 0, 0), 0.2),
         (("post", 0, 0, 2), 0.2),
         (("late", 0, 5.0), 0.0),
         (("open", 0, 1), 0.2),
         (("ack", 1, 2), 1.0),
     ],
+    what_crosses_may_overtake: [
+        (("open", 0, 1), 0.0),
+        (("late", 1, 5.0), 0.0),
+        (("post", 0, 0, 1), 0.2),
+        (("post", 0, 0, 1), 1.0),
+    ],
+    a_full_line_tells_nobody: [
+        (("open", 0, 1), 0.2),
+        (("lines", 0, False), 0.0),
+        (("post", 0, 0, 1), 12.0),
+    ],
     who_leaves_tells_nobody: [
+        NO_SIBLINGS,
         (("open", 0, 0), 0.2),
         (("late", 0, 5.0), 0.0),
         (("open", 0, 1), 1.0),
