@@ -161,9 +161,9 @@ TARGETS: tuple[Target, ...] = (
         most("times_one"),
         "at most",
         1.25,
-        lever="What crosses is handed over by a local socket and costs a fiftieth of the CPU. Two processes make smaller batches, and more of them; and "
-        "both cores are busy then. Where two cores are one in truth, as on the machine of these numbers, the same work takes up to 1.8 times the CPU time "
-        "beside a busy neighbour: with all processes on one core the number was 1.2 and 1.1. The next lever is one process that commits for all.",
+        lever="What crosses goes by a local socket, at a few hundredths of the CPU. Two processes make more and smaller batches, and keep both "
+        "cores busy: where two cores share their parts, as they do on the machine of these numbers, the same work then takes up to 1.8 times "
+        "the CPU time. With all processes on one core the number was below the target.",
     ),
 )
 

@@ -75,6 +75,16 @@ async def test_acks_are_paced_unless_a_batch_is_full(
     assert [len(batch) for batch in store.batches] == [1, 2, 1, 1, 1]
 
 
+async def test_another_pace_holds_from_the_next_batch_on(writer: AckWriter, autojump_clock: MockClock) -> None:
+    begun: list[float] = []
+    writer.pace_s = 0.02
+    for _ in range(3):
+        writer.submit(acks(1), lambda: begun.append(trio.current_time()))
+        await trio.sleep(0.001)
+    await writer.idle()
+    assert begun == pytest.approx([0, 0.02, 0.02])
+
+
 @pytest.mark.parametrize("when", ["it waits", "it deletes"])
 async def test_a_hurry_takes_what_waits_at_once(
     when: str, store: Recorder, writer: AckWriter, autojump_clock: MockClock
