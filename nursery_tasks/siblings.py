@@ -127,7 +127,8 @@ class Siblings:
     # -- from the switchboard --
 
     def came(self, account_id: UUID, epoch: int) -> None:
-        """The account has a new session here."""
+        """The account has a new session here, which gets what a session at a sibling then misses."""
+        self.fall_behind(account_id)
         self._spread(account_id, epoch)
 
     def left(self, account_id: UUID) -> None:

@@ -370,6 +370,22 @@ async def test_an_older_session_at_a_sibling_takes_nothing_from_a_newer_one(
         assert new.heard == ["look at mail", "two"], "the older one has left, and is another's"
 
 
+async def test_what_a_session_here_got_is_looked_for_at_the_sibling_when_it_has_left(
+    autojump_clock: MockClock, world: World
+) -> None:
+    here, there, bob, live = world.process(), world.process(), uuid4(), Kept(epoch=1)
+    await world.connect(here, there)
+    with there.switchboard.mailbox(bob, live):
+        await news()
+        here.post(bob, "one")
+        with here.switchboard.mailbox(bob, Kept(epoch=2)):
+            here.post(bob, "two")
+        here.post(bob, "three")
+        here.post(bob, "four")
+        await wait_all_tasks_blocked()
+        assert live.heard == ["look at mail", "look at mail", "four"]
+
+
 async def test_a_session_that_comes_again_looks_again(autojump_clock: MockClock, world: World) -> None:
     here, there, bob = world.process(), world.process(), uuid4()
     await world.connect(here, there)
