@@ -149,9 +149,11 @@ class SiblingSockets:
             self._meet(directory, nursery)
 
     def _meet(self, directory: int, nursery: trio.Nursery) -> None:
-        with suppress(OSError):
+        names: list[str] = []
+        with suppress(OSError):  # too many open files, most likely: the next look may do better
             os.utime(self._own, dir_fd=directory)
-        for name in os.listdir(directory):
+            names = os.listdir(directory)
+        for name in names:
             if name == self._own or name in self._met or self._lines >= MOST_LINES:
                 continue
             if (peer := _connected(directory, name)) is not None:
@@ -160,20 +162,22 @@ class SiblingSockets:
 
     async def _serve(self, peer: socket.socket, role: Callable[[Line], _End], name: str) -> None:
         self._lines += 1
-        with suppress(OSError):
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-        line = Line(peer)
-        end = role(line)
         try:
-            await line.read(self._buffer, end.heard)
+            with peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+                line = Line(peer)
+                end = role(line)
+                try:
+                    await line.read(self._buffer, end.heard)
+                finally:
+                    line.cut()
+                    end.ended()
         except (OSError, trio.ClosedResourceError):
             pass
         except Exception as error:
             # A bug must not take the process down; its text could hold anything, so only its type is logged.
             log.error("a line between workers failed: %s", type(error).__name__)
         finally:
-            line.cut()
-            end.ended()
             self._met.discard(name)
             self._lines -= 1
 
@@ -196,7 +200,10 @@ def _in(directory: int, name: str) -> str:
 
 def _connected(directory: int, name: str) -> socket.socket | None:
     """A connection to the sibling that listens there. Removes what was left behind."""
-    peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    except OSError:
+        return None
     try:
         peer.connect(_in(directory, name))
         if _is_ours(peer):
@@ -214,5 +221,8 @@ def _connected(directory: int, name: str) -> socket.socket | None:
 def _is_ours(peer: socket.socket) -> bool:
     """Whether the other end's process has our user."""
     size = struct.calcsize("3i")
-    _pid, uid, _gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    try:
+        _pid, uid, _gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    except OSError:
+        return False
     return bool(uid == os.geteuid())

@@ -186,6 +186,25 @@ async def test_one_that_does_not_read_holds_nobody_up_and_takes_no_more_than_its
     await until(lambda: one.takers[0].is_over)
 
 
+async def test_too_many_open_files_do_not_end_the_process(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.01)
+    one, _ = await machine.start()
+    refuse = OSError(24, "Too many open files")
+
+    def fail(*_: object) -> None:
+        raise refuse
+
+    with monkeypatch.context() as without:
+        without.setattr(module.os, "listdir", fail)
+        await trio.sleep(0.05)
+    with monkeypatch.context() as without:
+        without.setattr(module, "Line", fail)
+        await machine.start()
+        await trio.sleep(0.05)
+        assert not one.takers
+    await until(lambda: len(one.givers) == 1)
+
+
 @pytest.mark.parametrize("said", [b"enough", b"a bug", bytes(module.MOST_A_MESSAGE)])
 async def test_a_message_that_is_refused_or_too_large_or_meets_a_bug_cuts_its_line_only(
     machine: Machine, said: bytes, caplog: pytest.LogCaptureFixture
