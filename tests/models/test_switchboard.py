@@ -225,9 +225,11 @@ RARE = {
         (("ack", 1, 2), 1.0),
     ],
     what_crosses_may_overtake: [
-        (("open", 0, 1), 0.0),
+        (("lines", 100, True), 0.0),
+        (("open", 0, 1), 0.2),
         (("late", 1, 5.0), 0.0),
         (("post", 0, 0, 1), 0.2),
+        (("lines", 100, False), 0.2),
         (("post", 0, 0, 1), 1.0),
     ],
     a_full_line_tells_nobody: [
