@@ -80,7 +80,7 @@ RULES: tuple[Only | Reserved, ...] = (
     Only("relay/plain_frames.py", ()),
     Only("relay/readiness.py", ("trio",)),
     # Sockets between workers do not know what crosses them.
-    Only("relay/sibling_sockets.py", ("trio", "relay.readiness")),
+    Only("relay/sibling_sockets.py", ("trio",)),
     Reserved(
         ("hypercorn", "wsproto", "h11"),
         ("relay/edge*.py", "relay/direct_websocket.py", "relay/probe.py", "relay/outbound.py"),
