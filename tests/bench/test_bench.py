@@ -17,6 +17,7 @@ from bench.questions import Bench, RunFailed, require_empty
 from bench.questions.catalogue import QUESTIONS
 from bench.questions.offline import burst
 from bench.questions.online import Online, exchange
+from bench.questions.workers import FREE
 from bench.render import BEGIN, END, fill
 from bench.results import medians, merge, ratios
 from bench.systems import System
@@ -152,7 +153,8 @@ def test_every_target_asks_for_what_is_measured() -> None:
     columns = {question.name: {column.key for column in question.columns} for question in QUESTIONS}
     systems = {system.name for system in SYSTEMS}
     for target in TARGETS:
-        variants = {"idle": ("10,000",)}.get(target.question, ("1x1", "4x1", "1x16"))
+        named = {"idle": ("10,000",), "workers": ("1x1, two processes", f"1x1, two processes{FREE}")}
+        variants = named.get(target.question, ("1x1", "4x1", "1x16"))
         keys = columns[target.question]
         rows = [
             {"system": system, "variant": variant, "round": 0, **dict.fromkeys(keys, 1.0)}
