@@ -9,12 +9,14 @@ import logging
 import os
 from typing import NoReturn
 
+from quart import request
+
 from relay import collector
 from relay.config import ConfigError, Settings, load_settings
 from relay.direct_websocket import SocketsPastQuart
 from relay.edge import EdgeSettings, install
 from relay.embedded_postgres import EmbeddedPostgresError
-from relay.errors import DatabaseUnavailable, SchemaMismatch
+from relay.errors import BadRequest, DatabaseUnavailable, SchemaMismatch
 from relay.frames import MAX_INBOUND_BYTES
 from relay.log_lines import configure_logging
 from relay.routes.http import prepare_app
@@ -44,6 +46,12 @@ def create_app(settings: Settings) -> SocketsPastQuart:
         app.register_blueprint(blueprint)
     app.sockets = socket_routes(runtime.services, runtime.sessions)
     app.no_such_socket = no_such_socket
+
+    @app.before_request
+    async def refuse_calls_of_sockets() -> None:
+        if request.path in app.sockets:
+            raise BadRequest(("request",))
+
     app.register_blueprint(join_routes(settings.apk_file))
     app.register_blueprint(metrics_routes(runtime.metrics_token, runtime.metrics_text))
 

@@ -190,6 +190,7 @@ def a_full_line_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Giver, "give", silent)
 
 
+@pytest.mark.timeout(600)  # a thousand lives and more
 @pytest.mark.parametrize("plant", [a_gap_is_overlooked, older_sessions_stay, a_full_lane_forgets])
 def test_a_planted_bug_is_convicted(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import urllib.error
-import urllib.request
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -204,12 +203,11 @@ class Week:
             if path == "/v1/post":
                 headers |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
                 headers["Sec-WebSocket-Key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
-            request = urllib.request.Request(self.relay.url + path, body, headers, method=method)
-            try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
-                    self._refused[f"{method} {path}"] = answer.status
-            except urllib.error.HTTPError as error:
-                self._refused[f"{method} {path}"] = error.code
+            # Not by urllib, which says `Connection: close` whatever it is told, and so asks for no WebSocket.
+            connection = http.client.HTTPConnection(urlsplit(self.relay.url).netloc, timeout=20)
+            with closing(connection):
+                connection.request(method, path, body, headers)
+                self._refused[f"{method} {path}"] = connection.getresponse().status
 
     # -- what is recorded
 
