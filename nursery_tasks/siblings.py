@@ -11,6 +11,7 @@ that does not take a message, one that ends with messages unconfirmed. docs/deci
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -201,7 +202,7 @@ class Siblings:
                 end.tick(trio.current_time())
 
 
-class _End:
+class _End(ABC):
     """One end of a line."""
 
     def __init__(self, siblings: Siblings, line: Line) -> None:
@@ -231,24 +232,26 @@ class _End:
             self._over = True
             self._end()
 
+    @abstractmethod
     def tick(self, now: float) -> None:
         """Called now and then."""
-        raise NotImplementedError
 
     def _stalled(self) -> None:
         log.warning("a worker process of this machine does not answer; it is told by the database for now")
         self.ended()
         self._line.cut()
 
+    @abstractmethod
     def _heard(self, message: memoryview) -> None:
         """Raises BadMessage."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _met(self) -> None:
         """The other end is one of us."""
 
+    @abstractmethod
     def _end(self) -> None:
-        raise NotImplementedError
+        """What follows from the end of the line."""
 
 
 class Giver(_End):
