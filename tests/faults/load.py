@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -67,6 +68,8 @@ class Load:
         self.began = trio.current_time()
         self.acknowledged = 0
         """Answers `posted` so far; the history knows how many envelopes that were."""
+        self.fates: Counter[str] = Counter()
+        """Frames whose app died of them, by `crash` (stored nothing of it) and `takeover` (acknowledged what only the old phone had)."""
         self._sessions = count(1)
 
     def now(self) -> float:
@@ -154,6 +157,7 @@ class Load:
             if not self.calm.is_set():
                 fate = dice.random()
                 if fate < self.crash_odds:
+                    self.fates["crash"] += 1
                     return  # before anything was stored
                 if fate < self.crash_odds + self.takeover_odds:
                     await self._replaced(socket, mailbox, node, came)
@@ -173,6 +177,8 @@ class Load:
             async with self.at(mailbox, other).mailbox():
                 # Its `hello` has come, so the old session is not the newest any more.
                 await old.say({"type": "ack", "ids": [delivery.id for delivery in came]})
+                if {delivery.id for delivery in came} - self.history.stored(mailbox.name):
+                    self.fates["takeover"] += 1
                 with trio.move_on_after(0.3):
                     while True:
                         await old.next()

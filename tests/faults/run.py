@@ -27,6 +27,10 @@ DELETES_ON_DISK_S = 1.0
 """Acknowledgements are committed without waiting for the disk; PostgreSQL writes them within three times wal_writer_delay (200 ms)."""
 
 
+FATES_WITHIN_S = 60.0
+"""Far more than it takes: a run that sees none of what it is about must not pass."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to do. Counts are of events, times are in seconds."""
@@ -45,6 +49,8 @@ class Plan:
     """The pause before an injury: from, to."""
     acknowledged_between: int = 0
     """Envelopes that must have been acknowledged since the last injury before the next one, so that each one finds the relay at work."""
+    fates: Mapping[str, int] = field(default_factory=dict)
+    """So many frames of each of load.Load.fates must have been before the apps calm down, however slow the machine."""
     lead_in_s: float = 1.0
     lead_out_s: float = 3.0
     heal_within_s: float = 30.0
@@ -179,6 +185,7 @@ async def _hurt(
             )
         await cluster.revive()
         await _answers_again(cluster, plan.heal_within_s)
+        await _met(load, plan.fates)
         load.calm.set()
         # Sessions stand and mail goes on: from here it must come by itself, since no app connects again to look.
         await trio.sleep(plan.lead_out_s)
@@ -190,6 +197,12 @@ async def _goes_on(load: Load, count: int, within_s: float) -> None:
     enough = load.acknowledged + count
     with trio.fail_after(2 * within_s):
         while load.acknowledged < enough:  # noqa: ASYNC110
+            await trio.sleep(0.02)
+
+
+async def _met(load: Load, fates: Mapping[str, int]) -> None:
+    with trio.fail_after(FATES_WITHIN_S):
+        while any(load.fates[fate] < count for fate, count in fates.items()):  # noqa: ASYNC110
             await trio.sleep(0.02)
 
 

@@ -120,6 +120,7 @@ def guilty(bug: str) -> Plan:
     return Plan(
         seed=5, injuries=injuries, application="tests.faults.altered_app:app", bug=bug, settings=dict(settings),
         mailboxes=2, lead_in_s=3.0, heal_within_s=4.0, crash_odds=0.15, takeover_odds=0.15, restart_at_end=False,
+        fates={"crash": 8, "takeover": 4},
     )  # fmt: skip
 
 
