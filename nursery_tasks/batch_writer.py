@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -88,7 +88,8 @@ class PostWriter:
     `more_comes` says whether frames are there that nobody has read yet.
 
     `on_again` is called after a commit for each post that was there already: the first answer was lost, and if it was lost to a
-    broken commit, nobody has told the recipient. Then `on_stored` for those that are new, some at a time, before their posters are answered.
+    broken commit, nobody has told the recipient. Then `on_committed` once with all that are new, by recipient: it may tell recipients
+    together, and answers whom. Then `on_stored` for each of the others, some a turn. A poster is answered when its recipients were told.
     """
 
     def __init__(
@@ -101,11 +102,13 @@ class PostWriter:
         *,
         batch_items: int = 512,
         waiting_items: int = 2048,
+        on_committed: Callable[[Mapping[UUID, Sequence[Posting]]], Container[UUID]] = lambda _: (),
         more_comes: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._rates = rates
         self._on_stored = on_stored
+        self._on_committed = on_committed
         self._on_again = on_again
         self._on_full = on_full
         self._more_comes = more_comes
@@ -182,10 +185,15 @@ class PostWriter:
         by_recipient: dict[UUID, list[tuple[_Submitted, Outcome]]] = {}
         for one in outcomes:
             by_recipient.setdefault(one[0].posting.account_id, []).append(one)
+        stored: dict[UUID, list[Posting]] = {}
+        for (posting, _), outcome in outcomes:
+            if outcome is Stored.NEW:
+                stored.setdefault(posting.account_id, []).append(posting)
         answers = _by_poster(outcomes)
-        for told, some in enumerate(by_recipient.values(), 1):
-            if stored := [submitted.posting for submitted, outcome in some if outcome is Stored.NEW]:
-                self._on_stored(stored)
+        told_together = self._on_committed(stored) if stored else ()
+        for told, (recipient, some) in enumerate(by_recipient.items(), 1):
+            if recipient in stored and recipient not in told_together:
+                self._on_stored(stored[recipient])
             for (_, poster), _ in some:
                 own = answers[id(poster)]
                 own.told += 1

@@ -6,15 +6,19 @@ wake-up to every process, and those without a session anywhere by a push. Every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from nursery_tasks import wakeup_listener as topics
 from relay.records import Posting, Ringing, Waiting
 
+Item = TypeVar("Item", bound=Waiting | Ringing)
+
 
 class _Switchboard(Protocol):
+    def is_here(self, account_id: UUID) -> bool: ...
     def hand_over_mail(self, account_id: UUID, envelopes: Sequence[Waiting]) -> bool: ...
     def hand_over_signals(self, account_id: UUID, signals: Sequence[Ringing]) -> bool: ...
     def look_at_mail(self, account_ids: Iterable[UUID]) -> None: ...
@@ -43,6 +47,55 @@ class _NoSiblings:
         pass
 
 
+class LaneDispatch(Generic[Item]):
+    """Of one lane, mail or signals."""
+
+    def __init__(
+        self,
+        make: Callable[[Posting], Item],
+        hand_over: Callable[[UUID, Sequence[Item]], bool],
+        give: Callable[[Mapping[UUID, Sequence[Item]]], Iterable[UUID]],
+        elsewhere: Callable[[UUID], None],
+        again: Callable[[UUID], None],
+        is_here: Callable[[UUID], bool],
+    ) -> None:
+        """`hand_over` to a session of this process, `give` to one at a sibling; what neither takes is for `elsewhere`."""
+        self._make = make
+        self._hand_over = hand_over
+        self._give = give
+        self._elsewhere = elsewhere
+        self._again = again
+        self._is_here = is_here
+
+    def committed(self, by_account: Mapping[UUID, Sequence[Posting]]) -> Collection[UUID]:
+        """These were committed just now, each account's in order. Tells accounts without a session here, all together, and answers which
+        those are. The others are for `stored`, a few at a time: what their sessions say is written in the same turn.
+        """
+        away = {account_id: own for account_id, own in by_account.items() if not self._is_here(account_id)}
+        if away:
+            self._tell(away.items())
+        return away.keys()
+
+    def stored(self, postings: Sequence[Posting]) -> None:
+        """These were committed just now, in this order, for one account."""
+        self._tell([(postings[0].account_id, postings)])
+
+    def again(self, account_id: UUID) -> None:
+        """One was there already. If the answer to its commit was lost, nobody has been told of it; and what is stored from here on
+        must not be handed over before it, so a session of this process looks now and not when the wake-up has come around."""
+        self._again(account_id)
+
+    def _tell(self, those: Iterable[tuple[UUID, Sequence[Posting]]]) -> None:
+        left: dict[UUID, list[Item]] = {}
+        for account_id, postings in those:
+            items = [self._make(posting) for posting in postings]
+            if not self._hand_over(account_id, items):
+                left[account_id] = items
+        if left:
+            for account_id in self._give(left):
+                self._elsewhere(account_id)
+
+
 class Dispatch:
     """`tell(topic, account)` names an account to the other processes; `knock(account)` sends a push, if nobody reads."""
 
@@ -56,42 +109,15 @@ class Dispatch:
         self._switchboard = switchboard
         self._tell = tell
         self._knock = knock
-        self._siblings = siblings or _NoSiblings()
-
-    def mail_stored(self, postings: Sequence[Posting]) -> None:
-        """Envelopes were committed just now, in this order."""
-        by_account: dict[UUID, list[Waiting]] = {}
-        for posting in postings:
-            by_account.setdefault(posting.account_id, []).append(Waiting(posting.id, posting.at, posting.body))
-        hand_over = self._switchboard.hand_over_mail
-        elsewhere = {id_: envelopes for id_, envelopes in by_account.items() if not hand_over(id_, envelopes)}
-        for account_id in self._siblings.hand_over_mail(elsewhere) if elsewhere else ():
-            self._tell(topics.MAIL, account_id)
-            self._knock(account_id)
-
-    def signals_stored(self, postings: Sequence[Posting]) -> None:
-        """The same for signals."""
-        by_account: dict[UUID, list[Ringing]] = {}
-        for posting in postings:
-            by_account.setdefault(posting.account_id, []).append(Ringing(posting.id, posting.expires_at, posting.body))
-        hand_over = self._switchboard.hand_over_signals
-        elsewhere = {id_: signals for id_, signals in by_account.items() if not hand_over(id_, signals)}
-        for account_id in self._siblings.hand_over_signals(elsewhere) if elsewhere else ():
-            self._tell(topics.SIGNALS, account_id)
-            self._knock(account_id)
-
-    def mail_again(self, account_id: UUID) -> None:
-        """An envelope was there already. If the answer to its commit was lost, nobody has been told of it; and what is stored from here
-        on must not be handed over before it, so a session of this process looks now and not when the wake-up has come around."""
-        self._switchboard.look_at_mail([account_id])
-        self._siblings.fall_behind(account_id)
-        self._tell(topics.MAIL, account_id)
-
-    def signal_again(self, account_id: UUID) -> None:
-        """The same for a signal."""
-        self._switchboard.look_at_signals([account_id])
-        self._siblings.fall_behind(account_id)
-        self._tell(topics.SIGNALS, account_id)
+        self._siblings = siblings = siblings or _NoSiblings()
+        self.mail = LaneDispatch(
+            lambda p: Waiting(p.id, p.at, p.body), switchboard.hand_over_mail, siblings.hand_over_mail,
+            partial(self._elsewhere, topics.MAIL), partial(self._look, topics.MAIL, switchboard.look_at_mail), switchboard.is_here,
+        )  # fmt: skip
+        self.signals = LaneDispatch(
+            lambda p: Ringing(p.id, p.expires_at, p.body), switchboard.hand_over_signals, siblings.hand_over_signals,
+            partial(self._elsewhere, topics.SIGNALS), partial(self._look, topics.SIGNALS, switchboard.look_at_signals), switchboard.is_here,
+        )  # fmt: skip
 
     def something_to_tell(self, account_id: UUID) -> None:
         """Keys run low, or a post found the mailbox full."""
@@ -104,3 +130,12 @@ class Dispatch:
         self._tell(topics.MAIL, account_id)
         self._tell(topics.SIGNALS, account_id)
         self._knock(account_id)
+
+    def _elsewhere(self, topic: str, account_id: UUID) -> None:
+        self._tell(topic, account_id)
+        self._knock(account_id)
+
+    def _look(self, topic: str, look_at: Callable[[Iterable[UUID]], None], account_id: UUID) -> None:
+        look_at([account_id])
+        self._siblings.fall_behind(account_id)
+        self._tell(topic, account_id)

@@ -24,8 +24,9 @@ MARK_BYTES: Final = 16
 MOST_BYTES: Final = 128 * 1024
 MOST_NEWS: Final = 1000
 BUNDLE_BYTES: Final = 96 * 1024
-BUNDLE_ITEMS: Final = 256
-"""A message of what was stored holds as much, or one item that is larger: with its bodies it must fit into a socket's buffer."""
+BUNDLE_ITEMS: Final = 16
+"""A message of what was stored holds as much, or one item that is larger. With its bodies it must fit into a socket's buffer; and whoever
+takes it says all of it in one turn, so it is not long."""
 
 _HELLO = Struct(f"!BB{MARK_BYTES}s")
 _ONE_NEWS = Struct("!16sQ")  # account, epoch of its session, 0 when it has left

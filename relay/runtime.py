@@ -198,11 +198,13 @@ class Runtime:
         writer = partial(PostWriter, batch_items=settings.batch_posts, waiting_items=settings.waiting_posts)
         mail_writer = writer(
             MeasuredStore(mailbox, "mail", metrics), self._rates(),
-            dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell, more_comes=readiness.more_comes,
+            dispatch.mail.stored, dispatch.mail.again, dispatch.something_to_tell,
+            on_committed=dispatch.mail.committed, more_comes=readiness.more_comes,
         )  # fmt: skip
         signal_writer = writer(
             MeasuredStore(signals, "signals", metrics), self._rates(),
-            dispatch.signals_stored, dispatch.signal_again, dispatch.something_to_tell,
+            dispatch.signals.stored, dispatch.signals.again, dispatch.something_to_tell,
+            on_committed=dispatch.signals.committed,
         )  # fmt: skip
         metrics.watch("waiting", "mail", lambda: mail_writer.waiting)
         metrics.watch("waiting", "signals", lambda: signal_writer.waiting)

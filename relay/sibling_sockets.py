@@ -29,8 +29,8 @@ DEAD_AFTER_S: Final = 60.0
 """A socket on which nobody listens, and that nobody has touched for so long. Its process touches it at every look."""
 BUFFER_BYTES: Final = 1024 * 1024
 MOST_A_MESSAGE: Final = 256 * 1024
-MESSAGES_A_TURN: Final = 16
-"""Most are a few envelopes. Then others have a turn."""
+MESSAGES_A_TURN: Final = 2
+"""Each is as much as is said in one turn. Then others have theirs."""
 MOST_LINES: Final = 256
 
 

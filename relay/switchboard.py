@@ -181,6 +181,10 @@ class Switchboard:
             live.look_at_signals()
             live.look_at_notices()
 
+    def is_here(self, account_id: UUID) -> bool:
+        """Whether it has a mailbox session here."""
+        return account_id in self._mailboxes
+
     def accounts_here(self, account_ids: Iterable[UUID] | None = None) -> list[UUID]:
         """Of these accounts (all, if None) those that have a mailbox session here."""
         if account_ids is None:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
 import trio
 
 from nursery_tasks import wakeup_listener as topics
-from nursery_tasks.dispatch import Dispatch
+from nursery_tasks.dispatch import LaneDispatch
 from nursery_tasks.notifier import Notifier
 from nursery_tasks.siblings import Siblings
 from relay import mailbox
@@ -124,15 +124,15 @@ def trim_when_full() -> None:
 
 def die_before_telling(file: Path) -> None:
     """Once `file` is there: kill -9 of this process between a commit and the word of it to anybody. The file goes along."""
-    mail_stored = Dispatch.mail_stored
+    committed = LaneDispatch.committed
 
-    def tell_or_die(self: Dispatch, postings: Sequence[Posting]) -> None:
+    def tell_or_die(self: LaneDispatch[Waiting], by_account: Mapping[UUID, Sequence[Posting]]) -> Collection[UUID]:
         if file.exists():
             file.unlink()
             os.killpg(0, signal.SIGKILL)
-        mail_stored(self, postings)
+        return committed(self, by_account)
 
-    Dispatch.mail_stored = tell_or_die  # type: ignore[method-assign]
+    LaneDispatch.committed = tell_or_die  # type: ignore[method-assign]
 
 
 def shift_clock(file: Path) -> None:

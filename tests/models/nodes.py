@@ -102,7 +102,13 @@ class Node:
         dispatch = Dispatch(self.switchboard, notifier.tell, lambda _: None, self.siblings)
         self.wakeups = Wakeups(self.switchboard, mailbox)
         self.posts = PostWriter(
-            mailbox, MemoryRates(), dispatch.mail_stored, dispatch.mail_again, dispatch.something_to_tell, batch_items=4
+            mailbox,
+            MemoryRates(),
+            dispatch.mail.stored,
+            dispatch.mail.again,
+            dispatch.something_to_tell,
+            on_committed=dispatch.mail.committed,
+            batch_items=4,
         )
         acks, signal_acks = AckWriter(mailbox, batch_ids=8, pace_s=0), AckWriter(signals, pace_s=0)
         pages = PageReader(mailbox)

@@ -19,7 +19,7 @@ from nursery_tasks.dispatch import Dispatch
 from nursery_tasks.lane import Lane
 from nursery_tasks.sibling_messages import MAIL as MAIL_LANE
 from nursery_tasks.siblings import Giver, Siblings
-from nursery_tasks.wakeup_listener import MAIL, Wakeups
+from nursery_tasks.wakeup_listener import Wakeups
 from relay.errors import DatabaseUnavailable
 from relay.switchboard import Switchboard
 from tests.fakes import MemoryMailbox
@@ -132,7 +132,7 @@ def test_two_nodes_lose_nothing_and_hold_nothing_back() -> None:
 
 def retries_wait_for_the_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it was: a retry of what was committed unheard is overtaken."""
-    monkeypatch.setattr(Dispatch, "mail_again", lambda self, account_id: self._tell(MAIL, account_id))
+    monkeypatch.setattr(Dispatch, "_look", lambda self, topic, _look_at, account_id: self._tell(topic, account_id))
 
 
 def a_gap_is_overlooked(monkeypatch: pytest.MonkeyPatch) -> None:

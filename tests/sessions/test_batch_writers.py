@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,6 +26,9 @@ class Desk:
 
     def __init__(self, nursery: trio.Nursery, **options: int) -> None:
         self.done: list[tuple[str, Any]] = []
+        self.committed: list[dict[UUID, list[UUID]]] = []
+        self.away: set[UUID] = set()
+        """Whom `on_committed` tells."""
         self.accounts = MemoryAccounts()
         self.store = MemoryMailbox(self.accounts, wall)
         self.rates = MemoryRates()
@@ -36,6 +39,7 @@ class Desk:
             lambda postings: self.done.extend(("stored", posting.id) for posting in postings),
             lambda account_id: self.done.append(("again", account_id)),
             lambda account_id: self.done.append(("full", account_id)),
+            on_committed=self._committed,
             more_comes=lambda: self.more_comes,
             **options,
         )
@@ -46,6 +50,12 @@ class Desk:
     async def _run(self) -> None:
         with self.scope:
             await self.writer.run()
+
+    def _committed(self, by_account: Mapping[UUID, Sequence[Posting]]) -> Collection[UUID]:
+        self.committed.append({account_id: [posting.id for posting in own] for account_id, own in by_account.items()})
+        if away := self.away & by_account.keys():
+            self.done.append(("told together", away))
+        return away
 
     def posting(self, fill: int | str = 0, to: UUID | None = None, size: int = 1024, key: bytes = KEY) -> Posting:
         return Posting(to or self.account_id, new_id(wall()), sha256(key).digest(), body(fill, size), int(wall()))
@@ -187,6 +197,26 @@ async def test_the_recipient_is_told_before_the_poster(desk: Desk, autojump_cloc
     desk.submit(posting)
     await wait_all_tasks_blocked()
     assert desk.done == [("stored", posting.id), ("answered", None)]
+
+
+async def test_whom_the_first_call_tells_the_second_does_not(desk: Desk, autojump_clock: MockClock) -> None:
+    """The first has all that is new of the batch, and nothing else; the second has who is left, one at a time."""
+    gate = await desk.committing()
+    carol, dave = desk.accounts.add(KEY), desk.accounts.add(KEY)
+    desk.away = {carol, dave}
+    here, again = [desk.posting("1"), desk.posting("2")], desk.posting("again")
+    away = [desk.posting("3", carol), desk.posting("4", dave), desk.posting("5", carol)]
+    desk.submit(here[0], away[0], again, away[1], here[1], away[2], desk.posting("no access", carol, key=bytes(16)))
+    await desk.store.put([again])
+    gate.open()
+    await wait_all_tasks_blocked()
+    assert desk.committed[1:] == [
+        {desk.account_id: [p.id for p in here], carol: [away[0].id, away[2].id], dave: [away[1].id]}
+    ]
+    assert desk.done[1:] == [
+        ("again", desk.account_id), ("told together", {carol, dave}), ("stored", here[0].id), ("stored", here[1].id),
+    ]  # fmt: skip
+    assert len(desk.outcomes) == 8, "everybody is answered, whoever told the recipient"
 
 
 async def test_one_call_a_poster(desk: Desk, autojump_clock: MockClock) -> None:

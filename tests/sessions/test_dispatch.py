@@ -40,7 +40,7 @@ async def test_what_is_stored_for_somebody_who_is_here_goes_in_memory_and_nowher
 ) -> None:
     bob = stage.account()
     session = await stage.caught_up(bob)
-    dispatch.mail_stored([mail(bob, "live")])
+    dispatch.mail.stored([mail(bob, "live")])
     assert delivered(await session.peer.expect("deliver")) == ["live"]
     assert (told, knocked) == ([], [])
 
@@ -48,13 +48,36 @@ async def test_what_is_stored_for_somebody_who_is_here_goes_in_memory_and_nowher
 def test_others_are_named_to_the_other_processes_and_pushed(told: list[tuple[str, UUID]], knocked: list[UUID]) -> None:
     dispatch = Dispatch(Switchboard(), lambda topic, id_: told.append((topic, id_)), knocked.append)
     bob = uuid4()
-    dispatch.mail_stored([mail(bob, "away")])
-    dispatch.signals_stored([mail(bob, "ring")])
+    dispatch.mail.stored([mail(bob, "away")])
+    dispatch.signals.stored([mail(bob, "ring")])
     dispatch.something_to_tell(bob)
     dispatch.session_left(bob)
     kinds = [topics.MAIL, topics.SIGNALS, topics.NOTICES, topics.MAIL, topics.SIGNALS]
     assert told == [(topic, bob) for topic in kinds]
     assert knocked == [bob, bob, bob]
+
+
+async def test_of_a_batch_those_who_are_away_are_told_together_and_those_who_are_here_are_left(
+    autojump_clock: MockClock, stage: Stage, dispatch: Dispatch, told: list[tuple[str, UUID]], knocked: list[UUID]
+) -> None:
+    bob, carol, dave = stage.account(), uuid4(), uuid4()
+    session = await stage.caught_up(bob)
+    batch = {id_: [mail(id_, "one"), mail(id_, "two")] for id_ in (carol, bob, dave)}
+    assert set(dispatch.mail.committed(batch)) == {carol, dave}
+    assert told == [(topics.MAIL, carol), (topics.MAIL, dave)]
+    assert knocked == [carol, dave]
+    dispatch.mail.stored(batch[bob])
+    assert delivered(await session.peer.expect("deliver")) == ["one", "two"]
+    assert len(told) == 2
+
+
+def test_who_comes_between_a_commit_and_its_word_looks_although_the_batch_was_told() -> None:
+    """The session is not here yet, but on its way: it may have looked before the commit."""
+    switchboard, bob = Switchboard(), uuid4()
+    dispatch = Dispatch(switchboard, lambda _topic, _id: None, lambda _: None)
+    meanwhile = switchboard.expect(bob)
+    dispatch.mail.committed({bob: [mail(bob, "while on the way")]})
+    assert (meanwhile.mail, meanwhile.signals) == (True, False)
 
 
 async def test_what_was_committed_unheard_comes_before_what_is_stored_after_its_retry(
@@ -64,10 +87,10 @@ async def test_what_was_committed_unheard_comes_before_what_is_stored_after_its_
     bob = stage.account()
     session = await stage.caught_up(bob)
     await stage.waiting(bob, "first")  # committed, and its answer lost: nobody was told
-    dispatch.mail_again(bob)
+    dispatch.mail.again(bob)
     second = mail(bob, "second")
     await stage.mailbox.put([second])
-    dispatch.mail_stored([second])
+    dispatch.mail.stored([second])
     came: list[str] = []
     while len(came) < 2:
         came += delivered(await session.peer.expect("deliver"))
@@ -79,6 +102,6 @@ async def test_the_same_for_signals(autojump_clock: MockClock, stage: Stage, dis
     bob = stage.account()
     session = await stage.caught_up(bob)
     await stage.ringing(bob, "first")
-    dispatch.signal_again(bob)
+    dispatch.signals.again(bob)
     frame = await session.peer.expect("signal")
     assert frame["type"] == "signal"
