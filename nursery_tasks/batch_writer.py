@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -72,8 +72,12 @@ class _Queue(Generic[Item]):
         while not self.waiting:
             await self._more.wait()
 
+    @property
+    def has_room(self) -> bool:
+        return len(self.waiting) < self._max_items and self.size < self._max_size
+
     async def room(self) -> None:
-        while len(self.waiting) >= self._max_items or self.size >= self._max_size:
+        while not self.has_room:
             await self._less.wait()
 
 
@@ -102,7 +106,7 @@ class PostWriter:
         *,
         batch_items: int = 512,
         waiting_items: int = 2048,
-        on_committed: Callable[[Mapping[UUID, Sequence[Posting]]], Container[UUID]] = lambda _: (),
+        on_committed: Callable[[Sequence[tuple[UUID, Sequence[Posting]]]], Collection[UUID]] = lambda _: (),
         more_comes: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
@@ -128,6 +132,10 @@ class PostWriter:
             poster.answered([(posting, Refusal.UNAVAILABLE)])
         else:
             self._queue.put(_Submitted(posting, poster), len(posting.body))
+
+    @property
+    def has_room(self) -> bool:
+        return self._queue.has_room
 
     async def room(self) -> None:
         await self._queue.room()
@@ -182,24 +190,25 @@ class PostWriter:
                 self._rates.give_back(posting.account_id, len(posting.body))
             elif outcome is Refusal.MAILBOX_FULL:
                 self._on_full(posting.account_id)
-        by_recipient: dict[UUID, list[tuple[_Submitted, Outcome]]] = {}
+        told: dict[int, _Recipient] = {}
         for one in outcomes:
-            by_recipient.setdefault(one[0].posting.account_id, []).append(one)
-        stored: dict[UUID, list[Posting]] = {}
-        for (posting, _), outcome in outcomes:
-            if outcome is Stored.NEW:
-                stored.setdefault(posting.account_id, []).append(posting)
+            account_id = one[0].posting.account_id
+            if (recipient := told.get(account_id.int)) is None:
+                recipient = told[account_id.int] = _Recipient(account_id)
+            recipient.concerned.append(one)
+            if one[1] is Stored.NEW:
+                recipient.stored.append(one[0].posting)
         answers = _by_poster(outcomes)
-        told_together = self._on_committed(stored) if stored else ()
-        for told, (recipient, some) in enumerate(by_recipient.items(), 1):
-            if recipient in stored and recipient not in told_together:
-                self._on_stored(stored[recipient])
-            for (_, poster), _ in some:
+        told_together = self._on_committed([(r.account_id, r.stored) for r in told.values() if r.stored])
+        for number, recipient in enumerate(told.values(), 1):
+            if recipient.stored and (not told_together or recipient.account_id not in told_together):
+                self._on_stored(recipient.stored)
+            for (_, poster), _ in recipient.concerned:
                 own = answers[id(poster)]
                 own.told += 1
                 if own.told == len(own.answers):
                     poster.answered(own.answers)
-            if told % TOLD_A_TURN == 0:
+            if number % TOLD_A_TURN == 0:
                 await trio.lowlevel.cancel_shielded_checkpoint()  # a large batch must not hold up a ring
 
     async def _fuller(self) -> None:
@@ -215,12 +224,12 @@ class PostWriter:
         """
         batch: list[_Submitted] = []
         twice: list[_Submitted] = []
-        keys: set[tuple[UUID, UUID]] = set()
+        keys: set[tuple[int, int]] = set()  # numbers: a UUID's hash takes longer
         size = 0
         waiting = self._queue.waiting
         while waiting and len(batch) < self._batch_items:
             posting, poster = submitted = waiting.popleft()
-            key = (posting.account_id, posting.id)
+            key = posting.account_id.int, posting.id.int
             if key in keys:
                 twice.append(submitted)
                 continue
@@ -242,6 +251,17 @@ class PostWriter:
             # A bug must not take the lane down for everybody; its text could hold anything, so only its type is logged.
             log.error("a batch of %d posts failed: %s", len(batch), type(error).__name__)
         return [Refusal.UNAVAILABLE] * len(batch)
+
+
+class _Recipient:
+    """Whom a batch has something for."""
+
+    __slots__ = ("account_id", "concerned", "stored")
+
+    def __init__(self, account_id: UUID) -> None:
+        self.account_id = account_id
+        self.concerned: list[tuple[_Submitted, Outcome]] = []
+        self.stored: list[Posting] = []
 
 
 class _Answers:
@@ -297,6 +317,10 @@ class AckWriter:
 
     def submit(self, acks: AckBatch, on_tried: Callable[[], None]) -> None:
         self._queue.put(_Tried(acks, on_tried), len(acks.ids))
+
+    @property
+    def has_room(self) -> bool:
+        return self._queue.has_room
 
     async def room(self) -> None:
         await self._queue.room()

@@ -27,6 +27,7 @@ class _Switchboard(Protocol):
 
 
 class _Siblings(Protocol):
+    def have_sessions(self) -> bool: ...
     def hand_over_mail(self, stored: Mapping[UUID, Sequence[Waiting]]) -> Iterable[UUID]: ...
     def hand_over_signals(self, stored: Mapping[UUID, Sequence[Ringing]]) -> Iterable[UUID]: ...
     def fall_behind(self, account_id: UUID) -> None: ...
@@ -34,6 +35,9 @@ class _Siblings(Protocol):
 
 
 class _NoSiblings:
+    def have_sessions(self) -> bool:
+        return False
+
     def hand_over_mail(self, stored: Mapping[UUID, Sequence[Waiting]]) -> Iterable[UUID]:
         return stored
 
@@ -58,6 +62,7 @@ class LaneDispatch(Generic[Item]):
         elsewhere: Callable[[UUID], None],
         again: Callable[[UUID], None],
         is_here: Callable[[UUID], bool],
+        is_anybody_elsewhere: Callable[[], bool],
     ) -> None:
         """`hand_over` to a session of this process, `give` to one at a sibling; what neither takes is for `elsewhere`."""
         self._make = make
@@ -66,12 +71,15 @@ class LaneDispatch(Generic[Item]):
         self._elsewhere = elsewhere
         self._again = again
         self._is_here = is_here
+        self._is_anybody_elsewhere = is_anybody_elsewhere
 
-    def committed(self, by_account: Mapping[UUID, Sequence[Posting]]) -> Collection[UUID]:
-        """These were committed just now, each account's in order. Tells accounts without a session here, all together, and answers which
-        those are. The others are for `stored`, a few at a time: what their sessions say is written in the same turn.
+    def committed(self, batch: Sequence[tuple[UUID, Sequence[Posting]]]) -> Collection[UUID]:
+        """These were committed just now, for one account each, in order. If there are siblings, tells the accounts without a session here,
+        all together, and answers which those are. The others are for `stored`, a few at a time: what their sessions say is written at once.
         """
-        away = {account_id: own for account_id, own in by_account.items() if not self._is_here(account_id)}
+        if not self._is_anybody_elsewhere():
+            return ()
+        away = {account_id: postings for account_id, postings in batch if not self._is_here(account_id)}
         if away:
             self._tell(away.items())
         return away.keys()
@@ -112,11 +120,13 @@ class Dispatch:
         self._siblings = siblings = siblings or _NoSiblings()
         self.mail = LaneDispatch(
             lambda p: Waiting(p.id, p.at, p.body), switchboard.hand_over_mail, siblings.hand_over_mail,
-            partial(self._elsewhere, topics.MAIL), partial(self._look, topics.MAIL, switchboard.look_at_mail), switchboard.is_here,
+            partial(self._elsewhere, topics.MAIL), partial(self._look, topics.MAIL, switchboard.look_at_mail),
+            switchboard.is_here, siblings.have_sessions,
         )  # fmt: skip
         self.signals = LaneDispatch(
             lambda p: Ringing(p.id, p.expires_at, p.body), switchboard.hand_over_signals, siblings.hand_over_signals,
-            partial(self._elsewhere, topics.SIGNALS), partial(self._look, topics.SIGNALS, switchboard.look_at_signals), switchboard.is_here,
+            partial(self._elsewhere, topics.SIGNALS), partial(self._look, topics.SIGNALS, switchboard.look_at_signals),
+            switchboard.is_here, siblings.have_sessions,
         )  # fmt: skip
 
     def something_to_tell(self, account_id: UUID) -> None:

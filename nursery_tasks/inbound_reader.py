@@ -63,9 +63,10 @@ async def read_mailbox_app(
                 if mailed:
                     mail.acked(mailed)
                     mail_acks.submit(AckBatch(account_id, epoch, mailed), partial(mail.gone, mailed))
-                with pulse.hold():
-                    await signal_acks.room()
-                    await mail_acks.room()
+                if not (signal_acks.has_room and mail_acks.has_room):
+                    with pulse.hold():
+                        await signal_acks.room()
+                        await mail_acks.room()
             case Ping(n=n):
                 await outbox.send(Pong(n=n))
             case Pong():
@@ -101,21 +102,25 @@ async def read_post_app(
             case PostFrame(envelopes=envelopes):
                 for post in envelopes:
                     await _take(post, 0, mail, unanswered, outbox, wall)
-                with pulse.hold():
-                    await pace.spend(len(envelopes))
-                    await mail.room()
-                    await unanswered.room()
+                if pace.spend(len(envelopes)) or not (mail.has_room and unanswered.has_room):
+                    await _hold_back(pulse, pace, mail, unanswered)
             case SignalFrame(ttl_s=ttl_s):
                 await _take(frame, ttl_s, signals, unanswered, outbox, wall)
-                with pulse.hold():
-                    await pace.spend(1)
-                    await signals.room()
-                    await unanswered.room()
+                if pace.spend(1) or not (signals.has_room and unanswered.has_room):
+                    await _hold_back(pulse, pace, signals, unanswered)
             case Ping(n=n):
                 await outbox.send(Pong(n=n))
             case Pong():
                 pass
         frame = await _next_frame(peer, pulse, parse_from_post_app)
+
+
+async def _hold_back(pulse: Pulse, pace: _Pace, line: PostLine, unanswered: Unanswered) -> None:
+    """Until there is room for another frame. To be called when there is none: coroutines that do not wait cost as much as those that do."""
+    with pulse.hold():
+        await pace.rest()
+        await line.room()
+        await unanswered.room()
 
 
 async def _next_frame(peer: Peer, pulse: Pulse, parse: Callable[[str], F]) -> F:
@@ -153,8 +158,12 @@ class _Pace:
         self._per_s = per_s
         self._due = -float("inf")
 
-    async def spend(self, posts: int) -> None:
+    def spend(self, posts: int) -> bool:
+        """Whether they are to `rest`."""
         now = trio.current_time()
         self._due = max(self._due, now - self.BURST / self._per_s) + posts / self._per_s
-        if self._due > now:
+        return self._due > now
+
+    async def rest(self) -> None:
+        if self._due > trio.current_time():
             await trio.sleep_until(self._due)

@@ -108,7 +108,9 @@ class Lane(Generic[Item]):
 
         Answers those that were in flight here.
         """
-        left = []
+        left: list[UUID] = []
+        if not self._in_flight:  # nothing is, of the signals, when mail is acknowledged
+            return left
         for id_ in ids:
             if (flying := self._in_flight.pop(id_, None)) is not None:
                 self._in_flight_bytes -= flying[0]

@@ -208,6 +208,10 @@ class PostLine(Protocol):
     def submit(self, posting: Posting, poster: Poster) -> None:
         """Queues a post; `poster.answered` is called for it exactly once, later."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` would return at once. Asked for every frame; `room` is for when it does not."""
+
     async def room(self) -> None:
         """Waits until the queue has room for another frame."""
 
@@ -217,6 +221,10 @@ class AckLine(Protocol):
 
     def submit(self, acks: AckBatch, on_tried: Callable[[], None]) -> None:
         """Queues a delete; `on_tried` is called once it was tried, whatever came of it."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` would return at once. Asked for every frame; `room` is for when it does not."""
 
     async def room(self) -> None:
         """Waits until the queue has room for another frame."""

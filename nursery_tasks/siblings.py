@@ -100,6 +100,10 @@ class Siblings:
 
     # -- from dispatch --
 
+    def have_sessions(self) -> bool:
+        """Whether a session of anybody is at a sibling."""
+        return bool(self._there)
+
     def hand_over_mail(self, stored: Mapping[UUID, Sequence[Waiting]]) -> list[UUID]:
         """Envelopes that were committed just now for accounts without a session here. Answers those accounts that must be notified."""
         return self._hand_over(MAIL, stored)

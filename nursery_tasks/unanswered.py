@@ -40,11 +40,13 @@ class Unanswered:
 
         The outbox counts too: an answer that the app does not read leaves no room.
         """
-        while not self._has_room():
+        while not self.has_room:
             self._fewer = trio.Event()
             await self._fewer.wait()
 
-    def _has_room(self) -> bool:
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` would return at once."""
         return self._posts + self._outbox.waiting < UNANSWERED_MAX and self._bytes < UNANSWERED_MAX_BYTES
 
     def written(self) -> None:

@@ -131,8 +131,9 @@ class Switchboard:
 
     def hand_over_mail(self, account_id: UUID, envelopes: Sequence[Waiting]) -> bool:
         """Hands committed envelopes to the account's session; False if it has none here."""
-        for meanwhile in self._expected.get(account_id, ()):
-            meanwhile.mail = True
+        if self._expected:
+            for meanwhile in self._expected.get(account_id, ()):
+                meanwhile.mail = True
         if (live := self._mailboxes.get(account_id)) is None:
             return False
         live.hand_over_mail(envelopes)
@@ -140,8 +141,9 @@ class Switchboard:
 
     def hand_over_signals(self, account_id: UUID, signals: Sequence[Ringing]) -> bool:
         """The same for signals."""
-        for meanwhile in self._expected.get(account_id, ()):
-            meanwhile.signals = True
+        if self._expected:
+            for meanwhile in self._expected.get(account_id, ()):
+                meanwhile.signals = True
         if (live := self._mailboxes.get(account_id)) is None:
             return False
         live.hand_over_signals(signals)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -126,11 +126,11 @@ def die_before_telling(file: Path) -> None:
     """Once `file` is there: kill -9 of this process between a commit and the word of it to anybody. The file goes along."""
     committed = LaneDispatch.committed
 
-    def tell_or_die(self: LaneDispatch[Waiting], by_account: Mapping[UUID, Sequence[Posting]]) -> Collection[UUID]:
+    def tell_or_die(self: LaneDispatch[Waiting], batch: Sequence[tuple[UUID, Sequence[Posting]]]) -> Collection[UUID]:
         if file.exists():
             file.unlink()
             os.killpg(0, signal.SIGKILL)
-        return committed(self, by_account)
+        return committed(self, batch)
 
     LaneDispatch.committed = tell_or_die  # type: ignore[method-assign]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -51,9 +51,9 @@ class Desk:
         with self.scope:
             await self.writer.run()
 
-    def _committed(self, by_account: Mapping[UUID, Sequence[Posting]]) -> Collection[UUID]:
-        self.committed.append({account_id: [posting.id for posting in own] for account_id, own in by_account.items()})
-        if away := self.away & by_account.keys():
+    def _committed(self, batch: Sequence[tuple[UUID, Sequence[Posting]]]) -> Collection[UUID]:
+        self.committed.append({account_id: [posting.id for posting in own] for account_id, own in batch})
+        if away := {account_id for account_id, _ in batch if account_id in self.away}:
             self.done.append(("told together", away))
         return away
 

@@ -57,29 +57,6 @@ def test_others_are_named_to_the_other_processes_and_pushed(told: list[tuple[str
     assert knocked == [bob, bob, bob]
 
 
-async def test_of_a_batch_those_who_are_away_are_told_together_and_those_who_are_here_are_left(
-    autojump_clock: MockClock, stage: Stage, dispatch: Dispatch, told: list[tuple[str, UUID]], knocked: list[UUID]
-) -> None:
-    bob, carol, dave = stage.account(), uuid4(), uuid4()
-    session = await stage.caught_up(bob)
-    batch = {id_: [mail(id_, "one"), mail(id_, "two")] for id_ in (carol, bob, dave)}
-    assert set(dispatch.mail.committed(batch)) == {carol, dave}
-    assert told == [(topics.MAIL, carol), (topics.MAIL, dave)]
-    assert knocked == [carol, dave]
-    dispatch.mail.stored(batch[bob])
-    assert delivered(await session.peer.expect("deliver")) == ["one", "two"]
-    assert len(told) == 2
-
-
-def test_who_comes_between_a_commit_and_its_word_looks_although_the_batch_was_told() -> None:
-    """The session is not here yet, but on its way: it may have looked before the commit."""
-    switchboard, bob = Switchboard(), uuid4()
-    dispatch = Dispatch(switchboard, lambda _topic, _id: None, lambda _: None)
-    meanwhile = switchboard.expect(bob)
-    dispatch.mail.committed({bob: [mail(bob, "while on the way")]})
-    assert (meanwhile.mail, meanwhile.signals) == (True, False)
-
-
 async def test_what_was_committed_unheard_comes_before_what_is_stored_after_its_retry(
     autojump_clock: MockClock, stage: Stage, dispatch: Dispatch, told: list[tuple[str, UUID]]
 ) -> None:

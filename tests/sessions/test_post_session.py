@@ -229,6 +229,36 @@ async def test_it_reads_on_up_to_a_bound(
     assert sorted(answered) == sorted(envelope["id"] for envelopes in sent for envelope in envelopes)
 
 
+@pytest.mark.parametrize("lane", ["mail", "signals"])
+async def test_it_reads_on_while_the_next_batch_has_room(autojump_clock: MockClock, stage: Stage, lane: str) -> None:
+    stage.timing = FAST
+    account_id = stage.account()
+    store, writer = (stage.mailbox, stage.mail_writer) if lane == "mail" else (stage.signals, stage.signal_writer)
+    writer._queue._max_items = 2
+    gate = store.gates["put"] = Gate()
+    running = await opened(stage)
+    for _ in range(6):
+        running.peer.say(post_frame(post(account_id)) if lane == "mail" else signal_frame(account_id))
+        await stage.settle()
+    assert unread(running) == 3, "one is being committed, two wait"
+    del store.gates["put"]
+    gate.open()
+    answered: set[str] = set()
+    while len(answered) < 6:
+        answered.update((await running.peer.expect("posted"))["ids"])
+
+
+async def test_a_fast_caller_is_read_no_faster_than_its_pace(autojump_clock: MockClock, stage: Stage) -> None:
+    account_id = stage.account()
+    running = await opened(stage)
+    for _ in range(94):
+        running.peer.say(signal_frame(account_id))
+    answered = 0
+    while answered < 94:
+        answered += len((await running.peer.expect("posted"))["ids"])
+    assert trio.current_time() == pytest.approx((93 - 64) / 30)
+
+
 async def test_answers_that_are_not_read_count_too(autojump_clock: MockClock, stage: Stage) -> None:
     """An app that posts and does not read finds that the relay stops reading, and is cut off at the write deadline."""
     stage.timing = FAST

@@ -262,6 +262,39 @@ async def test_a_large_batch_goes_in_several_messages_and_in_order_or_is_notifie
         assert live.heard == ["0", "1", "look at mail"]
 
 
+async def test_of_a_batch_all_that_is_elsewhere_goes_in_one_message_and_what_is_here_is_left(
+    autojump_clock: MockClock, world: World
+) -> None:
+    here, there, live, erins = world.process(), world.process(), Kept(), Kept()
+    bob, carol, dave, erin = (uuid4() for _ in range(4))
+    line = await world.connect(here, there)
+
+    def committed() -> set[UUID]:
+        batch = [(id_, [posting(id_, "one"), posting(id_, "two")]) for id_ in (bob, erin, carol, dave)]
+        return set(here.dispatch.mail.committed(batch))
+
+    assert committed() == set(), "nobody is at a sibling: each is told in turn"
+    with (
+        there.switchboard.mailbox(bob, live),
+        there.switchboard.mailbox(carol, live),
+        here.switchboard.mailbox(erin, erins),
+    ):
+        await news()
+        coming = here.switchboard.expect(dave)
+        assert committed() == {bob, carol, dave}
+        assert coming.mail, "whose session is on its way may have looked before the commit"
+        await wait_all_tasks_blocked()
+        assert line.other is not None
+        before = len(line.other.came)
+        assert committed() == {bob, carol, dave}
+        assert len(line.other.came) == before + 1
+        await wait_all_tasks_blocked()
+        assert live.heard == ["look at mail"] * 2 + ["one", "two"] * 2
+        assert erins.heard == []
+        assert here.told == [(topics.MAIL, dave)] * 2
+        assert here.knocked == [dave] * 2
+
+
 async def test_a_line_that_ends_is_notified_of_for_the_sibling(autojump_clock: MockClock, world: World) -> None:
     here, there, bob, carol = world.process(), world.process(), uuid4(), uuid4()
     line = await world.connect(here, there)
