@@ -34,4 +34,5 @@ async def stop_on_sigterm(
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be ignored, by inheritance
     trio.run(main, Path(sys.argv[1]))
