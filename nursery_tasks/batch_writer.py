@@ -22,6 +22,8 @@ from relay.records import AckBatch, Outcome, Posting, Stored
 log = logging.getLogger("relay.batches")
 Item = TypeVar("Item")
 
+_NEW = Stored.NEW  # to look up a member of an Enum takes Python 3.11 as long as to call a function
+
 TOLD_A_TURN = 4
 """Recipients of a batch who are told, and their posters, before anybody else has a turn."""
 
@@ -183,20 +185,15 @@ class PostWriter:
     async def _tell(self, outcomes: list[tuple[_Submitted, Outcome]]) -> None:
         """Everybody whom a batch concerns: deliveries and answers are mostly written here, in the turn of this task."""
         for submitted, outcome in outcomes:
-            posting = submitted.posting
-            if outcome is Stored.AGAIN:
-                self._on_again(posting.account_id)
-            elif outcome in (Refusal.NO_ACCESS, Refusal.UNAVAILABLE) and not posting.wait_s:
-                self._rates.give_back(posting.account_id, len(posting.body))
-            elif outcome is Refusal.MAILBOX_FULL:
-                self._on_full(posting.account_id)
+            if outcome is not _NEW:
+                self._not_new(submitted.posting, outcome)
         told: dict[int, _Recipient] = {}
         for one in outcomes:
             account_id = one[0].posting.account_id
             if (recipient := told.get(account_id.int)) is None:
                 recipient = told[account_id.int] = _Recipient(account_id)
             recipient.concerned.append(one)
-            if one[1] is Stored.NEW:
+            if one[1] is _NEW:
                 recipient.stored.append(one[0].posting)
         answers = _by_poster(outcomes)
         told_together = self._on_committed([(r.account_id, r.stored) for r in told.values() if r.stored])
@@ -210,6 +207,14 @@ class PostWriter:
                     poster.answered(own.answers)
             if number % TOLD_A_TURN == 0:
                 await trio.lowlevel.cancel_shielded_checkpoint()  # a large batch must not hold up a ring
+
+    def _not_new(self, posting: Posting, outcome: Outcome) -> None:
+        if outcome is Stored.AGAIN:
+            self._on_again(posting.account_id)
+        elif outcome in (Refusal.NO_ACCESS, Refusal.UNAVAILABLE) and not posting.wait_s:
+            self._rates.give_back(posting.account_id, len(posting.body))
+        elif outcome is Refusal.MAILBOX_FULL:
+            self._on_full(posting.account_id)
 
     async def _fuller(self) -> None:
         """Returns when the next batch is worth a commit, or nothing more is to come."""

@@ -199,7 +199,8 @@ class Lane(Generic[Item]):
         until: float = getattr(item, "expires_at", inf)
         self._in_flight[item.id] = (len(item.body), until)
         self._in_flight_bytes += len(item.body)
-        self._next_expiry = min(self._next_expiry, until)
+        if until < self._next_expiry:
+            self._next_expiry = until
 
     def _expire(self, now: float) -> None:
         if now < self._next_expiry:

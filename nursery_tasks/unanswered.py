@@ -10,10 +10,12 @@ from nursery_tasks.outbox import Outbox
 from nursery_tasks.ports import Wall
 from relay.errors import Refusal
 from relay.frames import UNANSWERED_MAX, UNANSWERED_MAX_BYTES, Refused, Sayable, Taken
-from relay.records import Outcome, Posting
+from relay.records import Outcome, Posting, Stored
 
 RETRY_AFTER_S: dict[Refusal, int] = {Refusal.MAILBOX_FULL: 60, Refusal.UNAVAILABLE: 2}
 """Seconds; 0 where a retry of the same post makes no sense, and the recipient's own figure for RATE_LIMITED."""
+
+_NEW = Stored.NEW
 
 
 class Unanswered:
@@ -58,10 +60,10 @@ class Unanswered:
         for posting, outcome in answers:
             self._posts -= 1
             self._bytes -= len(posting.body)
-            if isinstance(outcome, Refusal):
-                self._say(self.refused(posting, outcome))
-            else:
+            if outcome is _NEW or not isinstance(outcome, Refusal):
                 posted.append(posting.id)
+            else:
+                self._say(self.refused(posting, outcome))
         if posted:
             self._say(Taken(posted))
         self._fewer.set()

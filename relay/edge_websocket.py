@@ -37,6 +37,9 @@ Session = Callable[["FencedWebSocket"], Awaitable[None]]
 MESSAGES_A_TURN = 8
 """Of what came in one read. Then everybody else has a turn."""
 
+# To look up a member of an Enum takes Python 3.11 as long as to call a function, and this is asked for every frame.
+_CONNECTED, _CLOSED = ASGIWebsocketState.CONNECTED, ASGIWebsocketState.CLOSED
+
 _LONG_AGO = trio.Event()
 _LONG_AGO.set()
 
@@ -191,7 +194,7 @@ class FencedWebSocket(WSStream):
             if self._together % MESSAGES_A_TURN == 0:
                 await trio.lowlevel.checkpoint()
         while not self._inbox:
-            if not self._is_heard:
+            if not self._hears():
                 await trio.lowlevel.checkpoint()
                 raise PeerGone
             data, self._early = self._early, b""
@@ -199,14 +202,16 @@ class FencedWebSocket(WSStream):
         return self._inbox.pop(0)
 
     async def _take(self, data: bytes) -> None:
+        if not self._hears():  # closed while it was waited for
+            return
         for part in self._plain.feed(data):
-            if not self._is_heard:
-                return
             if isinstance(part, str):
                 self._inbox.append(part)
             else:
                 self.connection.receive_data(part)
                 await self._handle_events()
+                if not self._hears():
+                    return
 
     # -- out
 
@@ -267,14 +272,13 @@ class FencedWebSocket(WSStream):
     @connection.setter
     def connection(self, made_at_the_handshake: Connection) -> None: ...
 
-    @property
-    def _is_heard(self) -> bool:
-        return not self.closed and self.state in (ASGIWebsocketState.CONNECTED, ASGIWebsocketState.CLOSED)
+    def _hears(self) -> bool:
+        return not self.closed and (self.state is _CONNECTED or self.state is _CLOSED)
 
     @property
     def _is_open(self) -> bool:
         """Neither side has begun to close."""
-        if self.state is not ASGIWebsocketState.CONNECTED or self.closed:
+        if self.state is not _CONNECTED or self.closed:
             return False
         return self._library is None or self._library.state is ConnectionState.OPEN
 

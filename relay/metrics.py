@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from nursery_tasks.ports import PostStore, PushService
 from relay.errors import DatabaseUnavailable, Refusal
-from relay.records import Outcome, Posting, PushOutcome, PushTarget
+from relay.records import Outcome, Posting, PushOutcome, PushTarget, Stored
 
 log = logging.getLogger("relay.metrics")
 
@@ -68,8 +68,12 @@ class Metrics:
         """A batch was committed."""
         self._commit.labels(lane).observe(seconds)
         self._batch.labels(lane).observe(len(outcomes))
-        for outcome, times in collections.Counter(outcomes).items():
-            self._posts.labels(lane, outcome.value if isinstance(outcome, Refusal) else "stored").inc(times)
+        if stored := outcomes.count(Stored.NEW) + outcomes.count(Stored.AGAIN):
+            self._posts.labels(lane, "stored").inc(stored)
+        if stored < len(outcomes):
+            refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+            for refusal, times in collections.Counter(refused).items():
+                self._posts.labels(lane, refusal.value).inc(times)
 
     def batch_failed(self, lane: str) -> None:
         """A batch was not answered."""
