@@ -24,6 +24,7 @@ from relay.frames import (
     Pong,
     Post,
     PostFrame,
+    Refused,
     SignalFrame,
     id_time_is_acceptable,
     parse_from_mailbox_app,
@@ -52,7 +53,7 @@ async def read_mailbox_app(
         BadFrame: it said something that is not a frame of this direction.
     """
     while True:
-        match await _next_frame(peer, pulse, parse_from_mailbox_app):
+        match _heard(await peer.receive(), pulse, parse_from_mailbox_app):
             case Ack(ids=ids):
                 # An app cannot tell the lanes apart by id, and need not. What is not in flight here may be left
                 # from an earlier session, and only mail outlives a session for long.
@@ -93,7 +94,7 @@ async def read_post_app(
     """
     frame = None
     with trio.move_on_after(first_frame_within_s):
-        frame = await _next_frame(peer, pulse, parse_from_post_app)
+        frame = _heard(await peer.receive(), pulse, parse_from_post_app)
     if frame is None:
         return Ending.HEARTBEAT_LOST
     pace = _Pace(posts_per_s)
@@ -101,18 +102,20 @@ async def read_post_app(
         match frame:
             case PostFrame(envelopes=envelopes):
                 for post in envelopes:
-                    await _take(post, 0, mail, unanswered, outbox, wall)
+                    if (refused := _take(post, 0, mail, unanswered, wall)) is not None:
+                        await outbox.send(refused)
                 if pace.spend(len(envelopes)) or not (mail.has_room and unanswered.has_room):
                     await _hold_back(pulse, pace, mail, unanswered)
             case SignalFrame(ttl_s=ttl_s):
-                await _take(frame, ttl_s, signals, unanswered, outbox, wall)
+                if (refused := _take(frame, ttl_s, signals, unanswered, wall)) is not None:
+                    await outbox.send(refused)
                 if pace.spend(1) or not (signals.has_room and unanswered.has_room):
                     await _hold_back(pulse, pace, signals, unanswered)
             case Ping(n=n):
                 await outbox.send(Pong(n=n))
             case Pong():
                 pass
-        frame = await _next_frame(peer, pulse, parse_from_post_app)
+        frame = _heard(await peer.receive(), pulse, parse_from_post_app)
 
 
 async def _hold_back(pulse: Pulse, pace: _Pace, line: PostLine, unanswered: Unanswered) -> None:
@@ -123,8 +126,7 @@ async def _hold_back(pulse: Pulse, pace: _Pace, line: PostLine, unanswered: Unan
         await unanswered.room()
 
 
-async def _next_frame(peer: Peer, pulse: Pulse, parse: Callable[[str], F]) -> F:
-    text = await peer.receive()
+def _heard(text: str, pulse: Pulse, parse: Callable[[str], F]) -> F:
     pulse.beat()
     try:
         return parse(text)
@@ -132,20 +134,18 @@ async def _next_frame(peer: Peer, pulse: Pulse, parse: Callable[[str], F]) -> F:
         raise BadFrame from None
 
 
-async def _take(
-    post: Post | SignalFrame, ttl_s: int, line: PostLine, unanswered: Unanswered, outbox: Outbox, wall: Wall
-) -> None:
-    """Judges what needs no database, and submits the rest."""
+def _take(post: Post | SignalFrame, ttl_s: int, line: PostLine, unanswered: Unanswered, wall: Wall) -> Refused | None:
+    """Judges what needs no database, and submits the rest; answers what the app is to be told at once."""
     now = int(wall())
     # Only the hash of the access key goes on from here, as in the database.
     posting = Posting(post.to, post.id, sha256(post.access).digest(), post.body, now, now + ttl_s if ttl_s else 0)
     if len(post.body) not in BODY_BYTES:
-        await outbox.send(unanswered.refused(posting, Refusal.BAD_SIZE))
-    elif not id_time_is_acceptable(post.id, now):
-        await outbox.send(unanswered.refused(posting, Refusal.CLOCK_SKEW))
-    else:
-        unanswered.add(posting)
-        line.submit(posting, unanswered)
+        return unanswered.refused(posting, Refusal.BAD_SIZE)
+    if not id_time_is_acceptable(post.id, now):
+        return unanswered.refused(posting, Refusal.CLOCK_SKEW)
+    unanswered.add(posting)
+    line.submit(posting, unanswered)
+    return None
 
 
 class _Pace:

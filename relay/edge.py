@@ -191,7 +191,7 @@ class FencedConnection(TCPServer):
                     return
             else:
                 self._readable = readable(self._transport.socket.fileno())
-            head = await self._edge.arrivals.head(self._receive, self.config.h11_max_incomplete_size)
+            head = await self._edge.arrivals.head(self.read, self.config.h11_max_incomplete_size)
             if not head:
                 return
             async with FencedTaskGroup() as task_group:
@@ -257,7 +257,7 @@ class FencedConnection(TCPServer):
         discarded = 0
         while True:
             try:
-                data = data or await self._receive()
+                data = data or await self.read()
                 if not data and not self._hung_up:
                     await self._edge.arrivals.go_out()
                 if not self._hung_up:
@@ -267,7 +267,7 @@ class FencedConnection(TCPServer):
                         session = await websocket.left()
                         if session is not None:
                             return websocket, session
-            except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError, PeerGone, SlowReader):
+            except (trio.ClosedResourceError, trio.BrokenResourceError, PeerGone, SlowReader):
                 return None
             if self._hung_up:
                 discarded += len(data)
@@ -275,42 +275,40 @@ class FencedConnection(TCPServer):
                 return None
             data = b""
 
-    async def read(self) -> bytes:
-        """See relay.edge_protocol.Wire."""
-        try:
-            data = await self._receive()
-        except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError):
-            raise PeerGone from None
-        if not data:
-            await self._edge.arrivals.go_out()
-            raise PeerGone
-        return data
-
-    def _receive(self) -> Awaitable[bytes]:
+    def read(self) -> Awaitable[bytes]:
+        """See relay.edge_websocket.Wire."""
         seconds = self.config.read_timeout
         return self._read_some() if seconds is None else self._read_within(seconds)
 
+    async def ended(self) -> None:
+        """See relay.edge_websocket.Wire."""
+        await self._edge.arrivals.go_out()
+
     async def _read_within(self, seconds: float) -> bytes:
-        with trio.fail_after(seconds):
-            return await self._read_some()
+        try:
+            with trio.fail_after(seconds):
+                return await self._read_some()
+        except trio.TooSlowError:
+            raise PeerGone from None
 
     async def _read_some(self) -> bytes:
         """What has arrived, empty at the end. Trio tries first and waits then; a peer has mostly said nothing yet, so here it is
         the other way round, which spares a failed call and a round of the scheduler."""
-        if self._readable is None:  # TLS
-            return bytes(await self.stream.receive_some(MAX_RECV))
-        while True:
-            await self._readable.wait()
-            try:
-                data = os.read(self._transport.socket.fileno(), MAX_RECV)
-            except BlockingIOError:
-                self._readable.drained()
-                continue
-            except OSError:
-                raise trio.BrokenResourceError from None
-            if len(data) < MAX_RECV:
-                self._readable.drained()
-            return data
+        try:
+            if self._readable is None:  # TLS
+                return bytes(await self.stream.receive_some(MAX_RECV))
+            while True:
+                await self._readable.wait()
+                try:
+                    data = os.read(self._transport.socket.fileno(), MAX_RECV)
+                except BlockingIOError:
+                    self._readable.drained()
+                    continue
+                if len(data) < MAX_RECV:
+                    self._readable.drained()
+                return data
+        except (trio.ClosedResourceError, trio.BrokenResourceError, OSError):
+            raise PeerGone from None
 
     def _stop_reading(self) -> None:
         if self._readable is not None:

@@ -13,6 +13,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from relay.collector import Youth
+from relay.errors import PeerGone
 
 FIRST_PRINTABLE = 0x21
 """No request begins with a byte below, TLS where none is spoken, say: h11 refuses it without waiting for more."""
@@ -53,7 +54,7 @@ class Arrivals:
                     if is_ready(head, seam) or len(head) > most_bytes:
                         await self.go_in()
                         return bytes(head)
-            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            except PeerGone:
                 pass
             finally:
                 self._waiting.discard(wait)

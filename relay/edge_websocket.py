@@ -47,8 +47,11 @@ _LONG_AGO.set()
 class Wire(Protocol):
     """The connection under a WebSocket: bytes in, bytes out."""
 
-    async def read(self) -> bytes:
-        """What has arrived; never empty. Raises PeerGone at the end."""
+    def read(self) -> Awaitable[bytes]:
+        """What has arrived; empty at the end. Raises PeerGone."""
+
+    async def ended(self) -> None:
+        """To be called when `read` has answered nothing; returns when it is this peer's turn to go."""
 
     async def write(self, data: bytes) -> None:
         """All of it. Raises PeerGone or SlowReader."""
@@ -110,6 +113,7 @@ class FencedWebSocket(WSStream):
         self._plain = PlainFrames(max_message_bytes)
         self._early = b""  # came in one read with the head; one read is the bound
         self._inbox: list[str | bytes] = []
+        self._binary = b""  # the message of the last BadFrame
         self._together = 0  # messages that were taken in the turn of one before
         self._connected = False
         self._answered = trio.Event()  # the app has accepted, refused or ended
@@ -168,25 +172,6 @@ class FencedWebSocket(WSStream):
             PeerGone: the socket is closed or broken, or the peer broke the protocol.
             BadFrame: a binary message came.
         """
-        message = await self._next()
-        if isinstance(message, str):
-            return message
-        raise BadFrame
-
-    async def asgi_receive(self) -> ASGIReceiveEvent:
-        """The same as ASGI has it, for handlers that read."""
-        if not self._connected:
-            self._connected = True
-            return {"type": "websocket.connect"}
-        await self._answered.wait()  # some frameworks ask for messages before they accept
-        try:
-            message = await self._next()
-        except PeerGone:
-            return {"type": "websocket.disconnect", "code": int(CloseReason.ABNORMAL_CLOSURE)}
-        text = message if isinstance(message, str) else None
-        return {"type": "websocket.receive", "bytes": None if isinstance(message, str) else message, "text": text}
-
-    async def _next(self) -> str | bytes:
         if self._inbox:
             # What came together is handled together, so that its answers leave together; but whoever packs a thousand tiny frames
             # into one read has a turn for every few of them only.
@@ -198,20 +183,43 @@ class FencedWebSocket(WSStream):
                 await trio.lowlevel.checkpoint()
                 raise PeerGone
             data, self._early = self._early, b""
-            await self._take(data or await self._wire.read())
-        return self._inbox.pop(0)
+            if not data:
+                data = await self._wire.read()
+                if not data:
+                    await self._wire.ended()
+                    raise PeerGone
+            if self._hears():  # else it was closed while it was waited for
+                for part in self._plain.feed(data):
+                    if isinstance(part, str):
+                        self._inbox.append(part)
+                    elif not await self._judge(part):
+                        break
+        message = self._inbox.pop(0)
+        if isinstance(message, str):
+            return message
+        self._binary = message
+        raise BadFrame
 
-    async def _take(self, data: bytes) -> None:
-        if not self._hears():  # closed while it was waited for
-            return
-        for part in self._plain.feed(data):
-            if isinstance(part, str):
-                self._inbox.append(part)
-            else:
-                self.connection.receive_data(part)
-                await self._handle_events()
-                if not self._hears():
-                    return
+    async def asgi_receive(self) -> ASGIReceiveEvent:
+        """The same as ASGI has it, for handlers that read."""
+        if not self._connected:
+            self._connected = True
+            return {"type": "websocket.connect"}
+        await self._answered.wait()  # some frameworks ask for messages before they accept
+        text, data = None, None
+        try:
+            text = await self.receive()
+        except BadFrame:
+            data, self._binary = self._binary, b""
+        except PeerGone:
+            return {"type": "websocket.disconnect", "code": int(CloseReason.ABNORMAL_CLOSURE)}
+        return {"type": "websocket.receive", "bytes": data, "text": text}
+
+    async def _judge(self, part: bytes) -> bool:
+        """Leaves it to the library. Whether what follows is heard."""
+        self.connection.receive_data(part)
+        await self._handle_events()
+        return self._hears()
 
     # -- out
 
