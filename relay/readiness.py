@@ -15,7 +15,7 @@ from itertools import count
 
 import trio
 
-READ_A_TURN = 4
+READ_A_TURN = 8
 """Sockets whose readers are woken in one turn. The others wait for the next ones."""
 
 _EVENTS_A_TURN = 256

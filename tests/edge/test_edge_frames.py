@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 from hypercorn.config import Config
-from hypercorn.protocol.events import Data, Request
+from hypercorn.protocol.events import Data, Request, StreamClosed
 
 from relay.edge_websocket import MESSAGES_A_TURN, FencedWebSocket
 from relay.errors import PeerGone
@@ -134,6 +134,83 @@ def test_a_peer_that_pumps_is_cut_off(port: int) -> None:
         assert sent < 1 << 25
 
 
+# -- without a network ---------------------------------------------------------------------------------------------------
+
+
+class App:
+    async def spawn_app(self, *args: Any) -> Any:
+        return self.hear
+
+    async def hear(self, event: Any) -> None:
+        pass
+
+
+class Connection:
+    """Brings these bytes, and then its end."""
+
+    def __init__(self, *reads: bytes) -> None:
+        self.reads = [*reads, b""]
+        self.has_ended = False
+
+    async def read(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self.reads.pop(0)
+
+    async def ended(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.has_ended = True
+
+    async def write(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def write_at_once(self, data: bytes) -> int:
+        return 0
+
+
+async def open_socket(connection: Connection) -> FencedWebSocket:
+    async def send(event: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        if isinstance(event, StreamClosed):
+            await socket.handle(event)
+
+    parts: tuple[Any, ...] = (None, Config(), None, App(), False, None, None, send, 1)
+    socket = FencedWebSocket(LIMIT, connection, *parts)
+    headers = [(b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
+    headers.append((b"sec-websocket-key", wire.KEY))
+    await socket.handle(Request(1, headers, "1.1", "GET", b"/", {}))  # type: ignore[arg-type]
+    await socket.app_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+    return socket
+
+
+async def test_what_stands_behind_a_close_is_no_message() -> None:
+    text = frame(TEXT, b"hello")
+    socket = await open_socket(Connection(text + frame(CLOSE, wire.close_payload(1000)) + text, text))
+    assert await socket.receive() == "hello"
+    with pytest.raises(PeerGone):
+        await socket.receive()
+
+
+async def test_what_comes_when_the_socket_was_closed_meanwhile_is_no_message() -> None:
+    class Late(Connection):
+        async def read(self) -> bytes:
+            await socket.handle(StreamClosed(1))
+            return await super().read()
+
+    socket = await open_socket(Late(frame(TEXT, b"late")))
+    with pytest.raises(PeerGone):
+        await socket.receive()
+
+
+async def test_a_peer_that_has_left_waits_for_its_turn_to_go() -> None:
+    connection = Connection(frame(TEXT, b"hello"))
+    socket = await open_socket(connection)
+    assert await socket.receive() == "hello"
+    assert not connection.has_ended
+    with pytest.raises(PeerGone):
+        await socket.receive()
+    assert connection.has_ended
+
+
 # -- fairness ----------------------------------------------------------------------------------------------------------
 
 
@@ -150,38 +227,13 @@ async def test_a_burst_of_frames_leaves_room_for_others(first: bytes, sent: byte
     burst = 500
     others_turns = 0
 
-    class App:
-        async def spawn_app(self, *args: Any) -> Any:
-            return self.hear
-
-        async def hear(self, event: Any) -> None:
-            pass
-
-    class Connection:
-        async def read(self) -> bytes:
-            raise PeerGone
-
-        async def write(self, data: bytes) -> None:
-            await trio.lowlevel.checkpoint()
-
-        def write_at_once(self, data: bytes) -> int:
-            return 0
-
-    async def send(event: Any) -> None:
-        await trio.lowlevel.checkpoint()
-
     async def somebody_else() -> None:
         nonlocal others_turns
         while True:
             await trio.lowlevel.checkpoint()
             others_turns += 1
 
-    parts: tuple[Any, ...] = (None, Config(), None, App(), False, None, None, send, 1)
-    socket = FencedWebSocket(LIMIT, Connection(), *parts)
-    headers = [(b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
-    headers.append((b"sec-websocket-key", wire.KEY))
-    await socket.handle(Request(1, headers, "1.1", "GET", b"/", {}))  # type: ignore[arg-type]
-    await socket.app_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+    socket = await open_socket(Connection())
     await socket.handle(Data(1, first + sent * burst))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(somebody_else)
