@@ -3,6 +3,9 @@
 Workers share a listening socket, so whose mailbox is where is chance: with two, half of the messages cross. It is asked twice. With the
 relay tied to one core, as in the other questions, it is the cost of crossing; with nobody tied to a core it is what an operator sees, whose
 cores may share their parts: then work costs more while both are busy, whatever work it is.
+
+Two processes of which each has half of the pairs also have smaller batches and shorter turns, and so dearer messages. That is asked apart
+from crossing: one process with half of the pairs, and two with all of them each.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bench.questions import Bench, Column, Question, Row, turns
+from bench.questions import Bench, Column, Question, Row
 from bench.questions.online import MEASURE_S, PAIRS, WARM_S, exchange
 from bench.systems.ours import Ours
 
 MODES = ((1, 1), (4, 1))
 FREE = ", all cores"
 """Ends the name of a variant in which nobody is tied to a core."""
+HALF = f", {PAIRS // 2} pairs"
+EACH = f", {PAIRS} pairs each"
 
 
 class TwoWorkers(Ours):
@@ -45,11 +50,10 @@ class Workers(Question):
         for pinned in (True, False):
             where = "" if pinned else FREE
             async with bench.running(Ours, pinned=pinned) as one, bench.running(TwoWorkers, pinned=pinned) as two:
-                people = {system: await system.people(PAIRS) for system in (one, two)}
+                people = {system: await system.people(2 * PAIRS) for system in (one, two)}
                 for round_ in range(bench.rounds):
                     for outstanding, posts in MODES:
                         mode = f"{outstanding}x{posts}"
-                        names = {one: f"{mode}, one process{where}", two: f"{mode}, two processes{where}"}
                         told: dict[str, Any] = {
                             "outstanding": outstanding,
                             "posts": posts,
@@ -57,15 +61,23 @@ class Workers(Question):
                             "measure_s": MEASURE_S,
                         }
                         told["core"] = bench.generator_core if pinned else None
-                        for system in turns([one, two], round_):
-                            run = partial(exchange, system, people[system], **told)
-                            await bench.attempt(rows, system, names[system], round_, run)
-                        compare(rows, round_, names[one], names[two])
+                        asked = [
+                            (one, PAIRS, f"{mode}, one process{where}"),
+                            (one, PAIRS // 2, f"{mode}, one process{HALF}{where}"),
+                            (two, PAIRS, f"{mode}, two processes{where}"),
+                            (two, 2 * PAIRS, f"{mode}, two processes{EACH}{where}"),
+                        ]
+                        first = round_ % len(asked)
+                        for system, pairs, name in asked[first:] + asked[:first]:
+                            run = partial(exchange, system, people[system][:pairs], **told)
+                            await bench.attempt(rows, system, name, round_, run)
+                        for _, _, name in asked[1:]:
+                            compare(rows, round_, asked[0][2], name)
         return rows
 
 
-def compare(rows: list[Row], round_: int, one: str, two: str) -> None:
-    """Gives the row of two processes its ratio to its neighbour in time, if both runs counted."""
+def compare(rows: list[Row], round_: int, one: str, other: str) -> None:
+    """Gives a row its ratio to that of one process, if both runs counted."""
     found = {row["variant"]: row for row in rows if row["round"] == round_}
-    if one in found and two in found:
-        found[two]["times_one"] = found[two]["server_cpu"] / found[one]["server_cpu"]
+    if one in found and other in found:
+        found[other]["times_one"] = found[other]["server_cpu"] / found[one]["server_cpu"]
