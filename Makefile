@@ -196,6 +196,10 @@ BENCH := .make/bench/bin/python -m bench $(if $(QUESTION),--question $(QUESTION)
 bench: setup-bench ## how fast and how costly the relay is, against its peers (half an hour; QUESTION=online,… SYSTEMS=ours,… REPEAT=5 PUBLISH=1)
 	@exec $(BENCH) --rounds $(REPEAT) --json .make/bench/results.json $(if $(PUBLISH),--publish)
 
+.PHONY: duel
+duel: setup-bench ## this checkout and another revision at the same time on one core: which costs less, to a hundredth (AGAINST=HEAD SYSTEMS=fastapi-group MODES=1x1,4x1)
+	@exec .make/bench/bin/python -m bench.duel $(AGAINST) $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(MODES),--modes $(MODES))
+
 .PHONY: bench-quick
 bench-quick: setup-bench ## the same in under five minutes: one short round
 	@exec $(BENCH) --rounds 1 --quick

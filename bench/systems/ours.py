@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from bench.systems import ROOT, process
 from bench.systems.served import Served, until_it_is_ready
@@ -45,6 +46,8 @@ class Ours(Served):
     holds = True
     options: tuple[str, ...] = ()
     """Of hypercorn."""
+    tree: Path = ROOT
+    """Where its code is."""
     settings: dict[str, object] = {}  # noqa: RUF012
     """Of the relay, on top of RAISED."""
 
@@ -71,6 +74,7 @@ class Ours(Served):
                     core=self.place.core,
                     log=log,
                     env=env,
+                    cwd=self.tree,
                     pass_fds=[number],
                 ) as self._process:
                     await until_it_is_ready("127.0.0.1", self._port, self._process)

@@ -17,7 +17,8 @@ from bench.questions import Bench, RunFailed, require_empty
 from bench.questions.catalogue import QUESTIONS
 from bench.questions.offline import burst
 from bench.questions.online import Online, exchange
-from bench.questions.workers import EACH, FREE
+from bench.questions.workers import EACH as PAIRS_EACH
+from bench.questions.workers import FREE
 from bench.render import BEGIN, END, fill
 from bench.results import medians, merge, ratios
 from bench.systems import System
@@ -153,7 +154,7 @@ def test_every_target_asks_for_what_is_measured() -> None:
     columns = {question.name: {column.key for column in question.columns} for question in QUESTIONS}
     systems = {system.name for system in SYSTEMS}
     for target in TARGETS:
-        workers = tuple(f"1x1, two processes{pairs}{where}" for pairs in ("", EACH) for where in ("", FREE))
+        workers = tuple(f"1x1, two processes{pairs}{where}" for pairs in ("", PAIRS_EACH) for where in ("", FREE))
         named = {"idle": ("10,000",), "workers": workers}
         variants = named.get(target.question, ("1x1", "4x1", "1x16"))
         keys = columns[target.question]
