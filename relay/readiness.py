@@ -44,7 +44,7 @@ class _Watch:
         self.due: list[tuple[int, int, Readable]] = []
         self.turns = 0  # that readers have had
         self._order = count()
-        self._rest: trio.CancelScope | None = None
+        self.rests = False  # nothing is due, and it waits for the kernel
 
     def add(self, number: int) -> Readable:
         self.epoll.register(number, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
@@ -53,8 +53,6 @@ class _Watch:
 
     def queue(self, watched: Readable) -> None:
         heappush(self.due, (watched.last_turn, next(self._order), watched))
-        if self._rest is not None:
-            self._rest.cancel()
 
     async def run(self) -> None:
         try:
@@ -73,9 +71,11 @@ class _Watch:
         if self.due:
             await trio.lowlevel.checkpoint()
             return
-        with trio.CancelScope() as self._rest:
+        self.rests = True
+        try:
             await trio.lowlevel.wait_readable(self.epoll.fileno())
-        self._rest = None
+        finally:
+            self.rests = False
 
 
 _watch: trio.lowlevel.RunVar[_Watch | None] = trio.lowlevel.RunVar("readiness", None)
@@ -106,10 +106,15 @@ class Readable:
             raise trio.ClosedResourceError
         if self._task is not None:
             raise trio.BusyResourceError("another task reads this socket")
-        self._task = trio.lowlevel.current_task()
-        if self._ready:
-            self._queue()
-        await trio.lowlevel.wait_task_rescheduled(self._leave)
+        if self._ready and self._watch.rests:  # nobody is before it
+            await trio.lowlevel.checkpoint()
+            self._watch.turns += 1
+            self.last_turn = self._watch.turns
+        else:
+            self._task = trio.lowlevel.current_task()
+            if self._ready:
+                self._queue()
+            await trio.lowlevel.wait_task_rescheduled(self._leave)
         if self._closed:
             raise trio.ClosedResourceError
 

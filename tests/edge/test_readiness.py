@@ -112,6 +112,37 @@ async def test_closing_wakes_who_waits(ends: Ends) -> None:
         await one.wait()
 
 
+@pytest.mark.parametrize("what", ["closed", "cancelled"])
+async def test_whose_turn_it_is_at_once_may_be_interrupted_all_the_same(what: str, ends: Ends) -> None:
+    """Something is left to read, and nobody is before it: it does not queue, but others run before it reads."""
+    ours, theirs = ends
+    one = watch(ours)
+    theirs.send(b"abcdef")
+    assert await read(one, ours, 3) == b"abc"
+    await trio.testing.wait_all_tasks_blocked()
+    async with trio.open_nursery() as nursery:
+
+        async def interrupt() -> None:
+            if what == "closed":
+                one.close()
+            else:
+                nursery.cancel_scope.cancel()
+
+        async def read_on() -> None:
+            if what == "closed":
+                with pytest.raises(trio.ClosedResourceError):
+                    await one.wait()
+            else:
+                await one.wait()
+                pytest.fail("it was not cancelled")
+
+        nursery.start_soon(read_on)
+        nursery.start_soon(interrupt)
+    if what == "cancelled":
+        with trio.fail_after(5):
+            assert await read(one, ours, 8) == b"def"
+
+
 async def test_one_waits_at_a_time(ends: Ends) -> None:
     one = watch(ends[0])
     with trio.fail_after(5), pytest.RaisesGroup(trio.BusyResourceError):
