@@ -13,7 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
 from nursery_tasks.lag_probe import EVERY_S, LagProbe
-from relay.errors import DatabaseUnavailable
+from relay.errors import DatabaseUnavailable, Refusal
+from relay.metrics import Metrics
+from relay.records import Outcome, Stored
 from tests.commands.operator_shell import Shell, run_relay
 from tests.live.app import App, call, post
 from tests.live.relay_process import ROOT, RelayProcess, running_relay
@@ -113,6 +115,27 @@ def test_top_shows_it(relay: RelayProcess, tmp_path: Path) -> None:
     assert (table.returncode, "mailbox sessions" in table.stdout) == (0, True)
     away = run_relay(shell, "top", "--once", "--url", "http://127.0.0.1:1")
     assert (away.returncode, away.stdout) == (69, "")
+
+
+def test_each_post_of_a_batch_is_counted_by_what_came_of_it() -> None:
+    metrics = Metrics()
+    outcomes: list[Outcome] = [
+        Stored.NEW,
+        Refusal.NO_ACCESS,
+        Stored.AGAIN,
+        Refusal.NO_ACCESS,
+        Stored.NEW,
+        Refusal.CONFLICT,
+    ]
+    metrics.batch("mail", outcomes, 0.001)
+    metrics.batch("mail", [Refusal.CONFLICT], 0.001)
+    text = metrics.text().decode()
+    counted = {
+        outcome: total(text, "sottovoce_posts_total", lane="mail", outcome=outcome)
+        for outcome in ("stored", "no_access", "conflict", "rate_limited")
+    }
+    assert counted == {"stored": 3, "no_access": 2, "conflict": 2, "rate_limited": 0}
+    assert total(text, "sottovoce_batch_items_sum", lane="mail") == 7
 
 
 def test_a_worker_that_ends_takes_its_numbers_along() -> None:
