@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -317,3 +318,26 @@ async def quiet(stage: Stage, running: Running) -> bool:
     """Nothing comes, although everything that could run has run."""
     await stage.settle()
     return running.peer.heard() == []
+
+
+Open = Callable[[Stage], Running]
+
+
+def open_mailbox(stage: Stage) -> Running:
+    return stage.open_mailbox(stage.account())
+
+
+def open_post(stage: Stage) -> Running:
+    running = stage.open_post()
+    running.peer.say({"type": "ping", "n": 0})  # or it would end for want of a first frame
+    return running
+
+
+both = pytest.mark.parametrize("open_session", [open_mailbox, open_post], ids=["mailbox", "post"])
+
+
+async def ended(stage: Stage, running: Running, ending: Ending) -> None:
+    """It ended so, with the right close frame, and nothing is left."""
+    assert await running.wait() is ending
+    assert running.peer.closed == (None if ending.close_code is None else (ending.close_code, ending.reason))
+    await stage.nothing_is_left()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,13 +14,19 @@ import nursery_tasks.session as supervisor
 from relay.errors import DatabaseUnavailable, Ending
 from relay.frames import POST_MAX_ENVELOPES
 from tests.fakes import Gate, MemoryPeer
-from tests.sessions.stage import START, Running, Stage, b64, delivered, post, post_frame, signal_frame
-
-Open = Callable[[Stage], Running]
-
-
-def open_mailbox(stage: Stage) -> Running:
-    return stage.open_mailbox(stage.account())
+from tests.sessions.stage import (
+    START,
+    Open,
+    Stage,
+    b64,
+    both,
+    delivered,
+    ended,
+    open_mailbox,
+    open_post,
+    post,
+    post_frame,
+)
 
 
 async def account_that_is_asked_for(stage: Stage) -> UUID:
@@ -31,22 +36,6 @@ async def account_that_is_asked_for(stage: Stage) -> UUID:
     await stage.ringing(account_id, "signal")
     stage.accounts[account_id].mailbox_was_full = True
     return account_id
-
-
-def open_post(stage: Stage) -> Running:
-    running = stage.open_post()
-    running.peer.say({"type": "ping", "n": 0})  # or it would end for want of a first frame
-    return running
-
-
-both = pytest.mark.parametrize("open_session", [open_mailbox, open_post], ids=["mailbox", "post"])
-
-
-async def ended(stage: Stage, running: Running, ending: Ending) -> None:
-    """It ended so, with the right close frame, and nothing is left."""
-    assert await running.wait() is ending
-    assert running.peer.closed == (None if ending.close_code is None else (ending.close_code, ending.reason))
-    await stage.nothing_is_left()
 
 
 # -- the tasks -------------------------------------------------------------------------------------------------------
@@ -155,57 +144,6 @@ async def test_two_tasks_that_fail_at_once_are_one_ending(
     monkeypatch.setattr(supervisor, "drain_mailbox", fail)
     monkeypatch.setattr(supervisor, "forward_call_signals", fail_too)
     await ended(stage, open_mailbox(stage), Ending.DATABASE_TROUBLE)
-
-
-# -- the heartbeat ---------------------------------------------------------------------------------------------------
-
-
-@both
-async def test_a_silent_app_is_gone_35_seconds_after_hello(
-    autojump_clock: MockClock, stage: Stage, open_session: Open
-) -> None:
-    running = open_session(stage)
-    await trio.sleep(34.999)
-    assert [f for f in running.peer.heard() if f["type"] == "ping"] == [{"type": "ping", "n": 1}]
-    assert not running.over.is_set()
-    await ended(stage, running, Ending.HEARTBEAT_LOST)
-    assert running.ended_at == 35.0
-
-
-@both
-@pytest.mark.parametrize("answer", [{"type": "pong", "n": 1}, {"type": "ping", "n": 9}, "own"])
-async def test_any_frame_is_a_sign_of_life(
-    autojump_clock: MockClock, stage: Stage, open_session: Open, answer: Any
-) -> None:
-    running = open_session(stage)
-    own = {"type": "ack", "ids": [str(uuid4())]} if open_session is open_mailbox else signal_frame(uuid4())
-    for beat in range(1, 5):
-        await trio.sleep(25 * beat + 9.9 * beat - trio.current_time())  # at the last moment, each time
-        running.peer.say(own if answer == "own" else answer)
-        await stage.settle()
-    pings = [frame for frame in running.peer.heard() if frame["type"] == "ping"]
-    assert [ping["n"] for ping in pings] == [1, 2, 3, 4]
-    await ended(stage, running, Ending.HEARTBEAT_LOST)
-    assert running.ended_at == pytest.approx(4 * 34.9 + 35)
-
-
-@both
-async def test_a_frame_before_the_ping_is_no_answer_to_it(
-    autojump_clock: MockClock, stage: Stage, open_session: Open
-) -> None:
-    running = open_session(stage)
-    await trio.sleep(24.9)
-    running.peer.say({"type": "pong", "n": 1})
-    await ended(stage, running, Ending.HEARTBEAT_LOST)
-    assert running.ended_at == 35.0
-
-
-@both
-async def test_a_ping_is_answered_with_its_number(autojump_clock: MockClock, stage: Stage, open_session: Open) -> None:
-    running = open_session(stage)
-    running.peer.say({"type": "ping", "n": 2**53})
-    await stage.settle()
-    assert {"type": "pong", "n": 2**53} in running.peer.heard()
 
 
 # -- the first frame of a post session ---------------------------------------------------------------------------------
