@@ -25,6 +25,7 @@ test.each([
   ['+49 170 1234567 ext. 5', 'DE', null],
   ['+999123456789', null, null],
   ['+', 'DE', null],
+  ['0000', 'DE', null],
   ['', 'DE', null],
   ['1'.repeat(10_000), 'US', null],
 ])('the number %j read in %s is %s', (text, country, number) => {

@@ -12,6 +12,9 @@ export function isCountry(text: string): text is CountryCode {
   return (getCountries() as readonly string[]).includes(text);
 }
 
+/** Seven to fifteen digits with the country code (ITU-T E.164), of which the first is not 0. */
+const E164 = /^\+[1-9][0-9]{6,14}$/;
+
 /**
  * `+491701234567` from `0170 / 1234567`, `0049 170 1234567`, `tel:+49-170-1234567`; null for what is no number: short codes,
  * star codes, words. Numbers without a country code are read as of `country`; null takes only those with one.
@@ -25,7 +28,8 @@ export function normalise(text: string, country: string | null): string | null {
     extract: false, // the whole text is the number, or it is none
     ...(country !== null && isCountry(country) && { defaultCountry: country }),
   });
-  return found?.isPossible() === true && found.ext === undefined ? found.number : null; // an extension is a desk, not a member
+  // An extension is a desk, not a member. Some plans have possible numbers shorter than any that is dialled from abroad, "0000" in Germany.
+  return found?.isPossible() === true && found.ext === undefined && E164.test(found.number) ? found.number : null;
 }
 
 /** For what a member types as their own. @throws CannotDo `bad_number` */
