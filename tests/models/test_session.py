@@ -264,10 +264,11 @@ def test_every_life_of_a_session_ends_well() -> None:
 def silence_is_borne(monkeypatch: pytest.MonkeyPatch) -> None:
     """A heartbeat that takes every silence for its own reader's."""
 
-    async def felt(self: Pulse) -> None:
-        return
+    def always_held(self: Pulse) -> None:
+        self.felt, self.held = False, True
 
-    monkeypatch.setattr(Pulse, "felt", felt)
+    monkeypatch.setattr(Pulse, "__init__", always_held)
+    monkeypatch.setattr(Pulse, "__exit__", lambda self, *_: None)
 
 
 def drained_is_said_early(monkeypatch: pytest.MonkeyPatch) -> None:
