@@ -197,7 +197,7 @@ bench: setup-bench ## how fast and how costly the relay is, against its peers (h
 	@exec $(BENCH) --rounds $(REPEAT) --json .make/bench/results.json $(if $(PUBLISH),--publish)
 
 .PHONY: duel
-duel: setup-bench ## this checkout and another revision at the same time on one core: which costs less, to a hundredth (AGAINST=HEAD SYSTEMS=fastapi-group MODES=1x1,4x1)
+duel: setup-bench ## this checkout and another revision at the same time on one core: which costs less, to a few hundredths (AGAINST=HEAD SYSTEMS=fastapi-group MODES=1x1,4x1)
 	@exec .make/bench/bin/python -m bench.duel $(AGAINST) $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(MODES),--modes $(MODES))
 
 .PHONY: bench-quick

@@ -1,8 +1,9 @@
 """`python -m bench.duel`: two or more states of the relay at the same time on one core. Whoever costs less gets further.
 
 Runs after each other differ by a tenth on a shared machine, whatever is compared: its caches and its disk are other people's too. Systems that
-run side by side have the same neighbours at the same moment, and share their core fairly: what differs is what a message costs them, to a
-hundredth. It tells which of two states is better. How fast either is, `python -m bench` tells.
+run side by side have the same neighbours at the same moment, and share their core fairly: what differs is what a message costs them. The
+rounds of two states of the relay mostly agree to a few hundredths, those beside a peer to less; believe the median, and more rounds. It
+tells which of two states is better. How fast either is, `python -m bench` tells.
 """
 
 from __future__ import annotations

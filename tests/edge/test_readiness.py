@@ -143,6 +143,18 @@ async def test_whose_turn_it_is_at_once_may_be_interrupted_all_the_same(what: st
             assert await read(one, ours, 8) == b"def"
 
 
+async def test_a_turn_without_a_queue_is_a_turn(ends: Ends) -> None:
+    """Else whoever always has more to read would go before those who wait."""
+    ours, theirs = ends
+    one = watch(ours)
+    theirs.send(b"abcdef")
+    assert await read(one, ours, 3) == b"abc"
+    await trio.testing.wait_all_tasks_blocked()
+    before = one.last_turn
+    await one.wait()
+    assert one.last_turn > before
+
+
 async def test_one_waits_at_a_time(ends: Ends) -> None:
     one = watch(ends[0])
     with trio.fail_after(5), pytest.RaisesGroup(trio.BusyResourceError):
