@@ -129,7 +129,9 @@ test-android: $(CLIENT_READY) ## the app's Kotlin on a JVM: engine and services,
 .PHONY: test-relay
 test-relay: setup setup-calls setup-operator ## tests of the relay (some of them ask libsignal under Node)
 	@# Files side by side: they mostly wait for processes that start, deadlines that pass, disks.
-	$(BIN)/pytest -n 4 --dist loadfile
+	@# With AGAIN=1 only what failed, if the run before got to its end (1): another run of everything would find other bad luck.
+	$(BIN)/pytest -n 4 --dist loadfile $(if $(AGAIN),--last-failed,--cache-clear) || \
+		{ code=$$?; ((code == 1)) || rm -f .pytest_cache/v/cache/lastfailed; exit $$code; }
 
 .PHONY: test-both
 test-both: setup ## tests of the client core against a relay that it starts

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs make targets one after the other, with the time of each; stops at the first that fails and says which.
 # At the end it repeats the closing lines of the test runners, which would else be far up.
-# With TRIES=2 a stage that fails is run once more from its beginning, and is called unsteady if it then passes: for a machine
-# that others wait for. What is unsteady is a bug, of the test or of what it tests; what failed stays in .make/log.
+# With TRIES=2 a stage that fails is run once more, and is called unsteady if it then passes: for a machine that others wait for.
+# A stage that knows AGAIN=1 runs only what failed then. What is unsteady is a bug, of the test or of what it tests; what failed
+# stays in .make/log.
 set -euo pipefail
 
 tries=${TRIES:-1}
@@ -14,8 +15,9 @@ for stage in "$@"; do
     echo "== $stage"
     began=$SECONDS
     rm -f "$logs/$stage" "$logs/$stage".failed-*
+    again=""
     for ((try = 1; ; try++)); do
-        if make "$stage" 2>&1 | tee "$logs/$stage"; then break; fi
+        if make "$stage" ${again:+"$again"} 2>&1 | tee "$logs/$stage"; then break; fi
         echo
         if ((try >= tries)); then
             echo "FAILED: $stage, after $((SECONDS - began)) s. What it said is above and in $logs/$stage; to run it alone: make $stage" >&2
@@ -24,6 +26,7 @@ for stage in "$@"; do
         mv "$logs/$stage" "$logs/$stage.failed-$try"
         unsteady+="  $stage: what failed is above and in $logs/$stage.failed-$try"$'\n'
         echo "== $stage failed, and is tried once more"
+        again="AGAIN=1"
     done
     times+="$(printf '  %-12s %4d s' "$stage" $((SECONDS - began)))"$'\n'
 done

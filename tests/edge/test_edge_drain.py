@@ -15,6 +15,7 @@ from relay import edge_worker
 from tests.edge import wire
 from tests.edge.server import ROOT, serve
 from tests.edge.wire import TEXT, frame
+from tests.postgres.processes import command_of
 
 TWO_WORKERS = ("-w", "2")
 
@@ -94,7 +95,7 @@ def test_a_worker_whose_parent_was_killed_drains_and_ends(tmp_path: Path) -> Non
 
 def wait_until_gone(process: int) -> None:
     deadline = time.monotonic() + wire.PATIENCE_S
-    while Path(f"/proc/{process}/cmdline").exists() and Path(f"/proc/{process}/cmdline").read_bytes():
+    while command_of(process):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -42,8 +42,16 @@ def alive(pid: int) -> bool:
 
 def family(pid: int) -> list[int]:
     """The process and its children."""
-    others = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
-    return [pid, *(other for other in others if _parent(other) == pid)]
+    return [pid, *(other for other in _everybody() if _parent(other) == pid)]
+
+
+def command_of(pid: int) -> list[bytes]:
+    """Its words, as /proc/PID/cmdline has them; none of a zombie, nor of a process that has ended, maybe this very moment."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return words.rstrip(b"\0").split(b"\0") if words else []
 
 
 def servers_of(directory: Path) -> list[int]:
@@ -64,14 +72,12 @@ def _parent(pid: int) -> int | None:
 
 
 def _with_argument(wanted: str) -> list[int]:
-    found = []
-    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if wanted.encode() in cmdline.read_bytes().split(b"\0"):
-                found.append(int(cmdline.parent.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    return [pid for pid in _everybody() if wanted.encode() in command_of(pid)]
+
+
+def _everybody() -> list[int]:
+    """Not by a pattern with a slash in it: that asks of each process again whether it is there, and may be told ESRCH."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
 
 
 @contextmanager

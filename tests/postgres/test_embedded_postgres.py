@@ -20,7 +20,16 @@ from relay.database_errors import QueryRejected, UniqueViolation
 from relay.embedded_postgres import SETTINGS, EmbeddedPostgresError, private_postgres
 from relay.errors import DatabaseUnavailable
 from relay.postgres_files import PidFile
-from tests.postgres.processes import PATIENCE_S, alive, family, postmaster_pid, servers_of, until, until_it_answers
+from tests.postgres.processes import (
+    PATIENCE_S,
+    alive,
+    command_of,
+    family,
+    postmaster_pid,
+    servers_of,
+    until,
+    until_it_answers,
+)
 from tests.postgres.server import TEST_SETTINGS, OwnServer
 
 CANARY = "canary-7d20"
@@ -48,9 +57,9 @@ async def test_nobody_else_can_reach_it(own_server: OwnServer) -> None:
     # Of its sockets, none is TCP.
     inodes = set()
     for link in Path(f"/proc/{postmaster_pid(own_server.directory)}/fd").iterdir():  # noqa: ASYNC240
-        target = str(link.readlink())
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
+        with suppress(FileNotFoundError):  # closed just now
+            if (target := str(link.readlink())).startswith("socket:["):
+                inodes.add(target[8:-1])
     tcp = {line.split()[9] for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()}  # noqa: ASYNC240
     assert inodes
     assert not inodes & tcp
@@ -154,7 +163,7 @@ async def test_a_fast_shutdown_that_hangs_is_followed_by_an_immediate_one_that_l
         await database.execute("CREATE TABLE kept AS SELECT 7 AS a")
         pid = postmaster_pid(place)
         for child in family(pid)[1:]:
-            if b"checkpointer" in Path(f"/proc/{child}/cmdline").read_bytes():  # noqa: ASYNC240
+            if any(b"checkpointer" in word for word in command_of(child)):
                 os.kill(child, signal.SIGSTOP)  # a checkpoint that never ends; PostgreSQL kills it after 5 s
     assert not alive(pid)
     async with private_postgres(place) as dsn, open_database(dsn) as database:
@@ -264,7 +273,7 @@ async def test_a_server_that_ends_while_it_starts_is_an_error_at_once(place: Pat
 async def test_a_server_that_was_started_by_hand_is_not_overrun(place: Path) -> None:
     async with private_postgres(place, settings=TEST_SETTINGS):
         pid = postmaster_pid(place)
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")  # noqa: ASYNC240
+        command = command_of(pid)
     owner = pwd.getpwuid((place / "data").stat().st_uid)
     by_hand = await trio.lowlevel.open_process(
         command, **postgres_binaries.become(owner if os.geteuid() == 0 else None), stderr=subprocess.DEVNULL
