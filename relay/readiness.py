@@ -34,7 +34,7 @@ def readable(number: int) -> Readable:
 def more_comes() -> bool:
     """Whether there is something to read whose readers have not had their turn yet."""
     watch = _watch.get(None)
-    return watch is not None and bool(watch.due)
+    return watch is not None and (watch.on_their_way > 0 or bool(watch.due))
 
 
 class _Watch:
@@ -43,6 +43,7 @@ class _Watch:
         self.sockets: dict[int, Readable] = {}
         self.due: list[tuple[int, int, Readable]] = []
         self.turns = 0  # that readers have had
+        self.on_their_way = 0  # readers who were woken and have not run yet
         self._order = count()
         self.rests = False  # nothing is due, and it waits for the kernel
 
@@ -115,6 +116,7 @@ class Readable:
             if self._ready:
                 self._queue()
             await trio.lowlevel.wait_task_rescheduled(self._leave)
+            self._watch.on_their_way -= 1  # who was woken gets here, cancelled or not
         if self._closed:
             raise trio.ClosedResourceError
 
@@ -152,6 +154,7 @@ class Readable:
     def _wake(self) -> None:
         task, self._task = self._task, None
         if task is not None:
+            self._watch.on_their_way += 1
             trio.lowlevel.reschedule(task)
 
     def _leave(self, _raise_cancel: object) -> trio.lowlevel.Abort:
