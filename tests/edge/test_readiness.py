@@ -248,6 +248,41 @@ async def test_a_turn_is_for_a_few_and_those_who_had_none_for_longest_go_first()
             end.close()
 
 
+async def test_more_comes_until_those_who_were_woken_have_run(ends: Ends) -> None:
+    """Also when one of them was cancelled meanwhile: else more would come for ever."""
+    ours, theirs = ends
+    one = watch(ours)
+    seen: list[tuple[bool, int]] = []
+    came = 0
+
+    async def look_each_turn() -> None:
+        while True:
+            seen.append((more_comes(), came))
+            await trio.lowlevel.checkpoint()
+
+    async def cancel_once_more_comes(scope: trio.CancelScope) -> None:
+        while not more_comes():
+            await trio.lowlevel.checkpoint()
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look_each_turn)
+        with trio.fail_after(5):
+            for number in range(40):  # in what order tasks have their turns is chance
+                theirs.send(b"a")
+                with trio.CancelScope() as scope:
+                    if number % 2:
+                        nursery.start_soon(cancel_once_more_comes, scope)
+                    await one.wait()
+                assert ours.recv(8) == b"a"
+                one.drained()
+                came += 1
+            await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    assert any(more for more, _ in seen)
+    assert seen[-1] == (False, 40)
+
+
 async def test_whoever_has_more_to_read_queues_up_again() -> None:
     """Else those who never stop writing would have every turn, and make it long."""
     pairs = [socket.socketpair() for _ in range(4 * READ_A_TURN)]
