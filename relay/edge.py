@@ -6,7 +6,7 @@ with any number of workers. What is replaced, all of it in `install`:
 
 - `TCPServer`: a connection, with deadlines and a hard end (`FencedConnection`; its protocol is relay/edge_protocol.py);
 - `WorkerContext`: the moment Hypercorn stops becomes `Edge.draining`;
-- `check_multiprocess_shutdown_event`: how a worker learns that it must stop, in 20 ms and not in 100;
+- `check_multiprocess_shutdown_event`: how a worker learns that it must stop: at once, and without looking ten times a second;
 - defaults of `Config` that the operator may still set: drain grace and protocols; and the logger, which loses its access log.
 
 Hypercorn is pinned in pyproject.toml. Read the tests in tests/edge before you change that pin: each of them fails when its

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
-from collections.abc import Awaitable, Callable
-from itertools import count
+from contextlib import suppress
 from multiprocessing.synchronize import Event as ProcessEvent
+from types import FrameType
 from typing import Any
 
 import trio
@@ -18,9 +18,6 @@ from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 from relay.log_lines import write_alike
 
 log = logging.getLogger("relay.edge")
-
-STOP_POLL_S = 0.02  # a goodbye is due within 100 ms of SIGTERM, and this is the largest part of it
-ORPHAN_CHECK_EVERY = 50  # polls, so once a second
 
 
 class FencedWorkerContext(WorkerContext):
@@ -40,26 +37,53 @@ class _WorkerEvent(EventWrapper):
         self._event = event
 
 
-async def wait_for_stop(shutdown_event: ProcessEvent, sleep: Callable[[float], Awaitable[Any]]) -> None:
-    """Return when this worker must stop. Takes the place of Hypercorn's, which looks ten times a second.
+async def wait_for_stop(shutdown_event: ProcessEvent, _sleep: object) -> None:
+    """Returns when this worker must stop. Takes the place of Hypercorn's, which looks ten times a second; here nothing runs until then.
 
-    It still polls: a worker that is killed while it waits on `shutdown_event` would block the parent, which counts its
-    sleepers, for ever. Two more reasons to stop are added:
+    Three reasons, of which Hypercorn knows the first:
 
+    - the parent says so;
     - SIGTERM to the worker itself. By default it dies at once, and that happens often: service managers signal the whole
       group, and the parent terminates all workers as soon as the first one is done. The handler stays for good, so that a
       second SIGTERM does not cut a goodbye short either;
     - the parent was killed: nobody else would ever stop this worker, and it would keep the port.
     """
-    told: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
-    parent = multiprocessing.parent_process()
-    for poll in count():
-        if told or shutdown_event.is_set():
-            return
-        if poll % ORPHAN_CHECK_EVERY == 0 and parent is not None and not parent.is_alive():
-            return
-        await sleep(STOP_POLL_S)
+    stop = trio.Event()
+    _on_sigterm(stop)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_until_set, shutdown_event, stop)
+        nursery.start_soon(_until_orphaned, stop)
+        await stop.wait()
+        nursery.cancel_scope.cancel()
+
+
+def _on_sigterm(stop: trio.Event) -> None:
+    """From now on SIGTERM sets this event, and does nothing else: not even when Trio has ended."""
+    token = trio.lowlevel.current_trio_token()
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(stop.set, idempotent=True)
+
+    signal.signal(signal.SIGTERM, handler)
+
+
+async def _until_set(event: ProcessEvent, stop: trio.Event) -> None:
+    # Not `event.wait`: `set` waits until each sleeper has woken, for ever if one was killed in its sleep. The semaphore below it counts nobody.
+    flag: Any = event._flag  # type: ignore[attr-defined]
+
+    def take_and_give() -> None:
+        flag.acquire()
+        flag.release()  # the next worker waits for it too
+
+    await trio.to_thread.run_sync(take_and_give, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+    stop.set()
+
+
+async def _until_orphaned(stop: trio.Event) -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        await trio.lowlevel.wait_readable(parent.sentinel)
+        stop.set()
 
 
 class QuietLogger(Logger):

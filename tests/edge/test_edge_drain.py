@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from relay import edge_worker
 from tests.edge import wire
-from tests.edge.server import ROOT, serve
+from tests.edge.server import ROOT, Server, serve
 from tests.edge.wire import TEXT, frame
 from tests.postgres.processes import command_of
 
@@ -100,21 +105,80 @@ def wait_until_gone(process: int) -> None:
         time.sleep(0.05)
 
 
-async def test_a_worker_looks_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the 100 ms between SIGTERM and the goodbye, the wait for the next look is the largest part."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    looks = iter([False, False, False, True])
-    waits: list[float] = []
+def test_a_worker_that_was_killed_holds_up_neither_its_parent_nor_another_worker(tmp_path: Path) -> None:
+    """It was killed while it waited to be told. Hypercorn then stops the others, and ends."""
+    with serve(tmp_path / "log", *TWO_WORKERS) as server:
+        killed = server.worker()
+        with some_session_at_another(server, killed) as peer:
+            os.kill(killed, signal.SIGKILL)
+            assert peer.hear_close() == 1012
+            peer.close()
+            server.process.wait(10)
 
-    class Stop:
-        def is_set(self) -> bool:
-            return next(looks)
 
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
+@contextmanager
+def some_session_at_another(server: Server, worker: int) -> Iterator[wire.Peer]:
+    """Workers share the listener, so who gets a connection is chance."""
+    deadline = time.monotonic() + wire.PATIENCE_S
+    while True:
+        assert time.monotonic() < deadline
+        with wire.connect(server.port, wire.request(b"/")) as peer:
+            if int(peer.hear_answer().body) != worker:
+                peer.say(wire.upgrade(b"/session"))
+                assert peer.hear_answer().status == 101
+                yield peer
+                return
 
-    await edge_worker.wait_for_stop(Stop(), sleep)  # type: ignore[arg-type]
-    assert waits == [0.02] * 3
+
+class Steps(trio.abc.Instrument):
+    count = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("how", ["the parent says so", "SIGTERM"])
+async def test_a_worker_does_nothing_until_it_is_told_and_then_at_once(how: str, sigterm: None) -> None:
+    told = multiprocessing.get_context("spawn").Event()
+    try:
+        with trio.fail_after(wire.PATIENCE_S):
+            async with trio.open_nursery() as nursery:
+                for _ in range(1 if how == "SIGTERM" else 3):  # the event is for all workers
+                    nursery.start_soon(edge_worker.wait_for_stop, told, None)
+                await trio.testing.wait_all_tasks_blocked()
+                steps = Steps()
+                trio.lowlevel.add_instrument(steps)
+                await trio.sleep(0.3)
+                trio.lowlevel.remove_instrument(steps)
+                assert steps.count <= 2  # of this test
+                if how == "SIGTERM":
+                    os.kill(os.getpid(), signal.SIGTERM)
+                else:
+                    told.set()
+        os.kill(os.getpid(), signal.SIGTERM)  # a second one does no harm
+        assert told.is_set() == (how != "SIGTERM")
+    finally:
+        told.set()
+
+
+def test_sigterm_does_no_harm_when_trio_has_ended(sigterm: None) -> None:
+    async def begin_and_end() -> None:
+        with trio.move_on_after(0.1):
+            await edge_worker.wait_for_stop(told, None)
+
+    told = multiprocessing.get_context("spawn").Event()
+    try:
+        trio.run(begin_and_end)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        told.set()
 
 
 # -- install -----------------------------------------------------------------------------------------------------------
