@@ -69,7 +69,8 @@ def _on_sigterm(stop: trio.Event) -> None:
 
 
 async def _until_set(event: ProcessEvent, stop: trio.Event) -> None:
-    # Not `event.wait`: `set` waits until each sleeper has woken, for ever if one was killed in its sleep. The semaphore below it counts nobody.
+    # Not `event.wait`: `set` waits until each sleeper has woken, for ever if one was killed in its sleep.
+    # Who posts the semaphore below it waits for nobody.
     flag: Any = event._flag  # type: ignore[attr-defined]
 
     def take_and_give() -> None:
