@@ -46,6 +46,14 @@ def ratios(rows: Sequence[Row], key: str) -> dict[tuple[str, str], float]:
     return {where: median(values) for where, values in by_round.items()}
 
 
+def rounds_compared(rows: Sequence[Row], variant: str, system: str) -> int:
+    """Rounds in which both this system's run and ours counted."""
+    ran = [
+        {row["round"] for row in rows if row["variant"] == variant and row["system"] == name} for name in (OURS, system)
+    ]
+    return len(ran[0] & ran[1])
+
+
 def load(path: Path) -> Results:
     """The file's results, or none."""
     return json.loads(path.read_text()) if path.exists() else {}

@@ -136,7 +136,7 @@ def test_targets_are_judged_by_what_was_published() -> None:
         {**row, "system": "fastapi-group", "rate": 1000},
         {**row, "system": "nats", "rate": 100},
     ]
-    page = targets({"online": result(rows=rows)})
+    page = targets({"online": result(rows=rows, rounds=1)})
     assert "| Rate by FastAPI with the same group commit, 1x1 | at least 1x | 0.9x | **missed** |" in page
     assert "| Rate by FastAPI with the same group commit, 4x1 | at least 1x |  | not measured yet |" in page
     assert "| Rate by NATS, sync always, 1x1 | at least 5x | 9x | met |" in page
@@ -147,6 +147,19 @@ def test_targets_are_judged_by_what_was_published() -> None:
     assert "All runs of the relay counted" in page
     left = [{"system": "ours", "variant": "4x1", "round": 1, "why": "3 messages were left"}]
     assert "do not count: online, 4x1, round 2" in targets({"online": result(rows=rows, failures=left)})
+
+
+def test_what_counted_in_half_of_the_rounds_is_no_verdict() -> None:
+    def page(rounds: int) -> str:
+        ran = {"ours": (0, 1, 2, 3), "nats": range(rounds)}
+        row = {"variant": "1x1", "rate": 900}
+        rows = [{**row, "system": system, "round": round_} for system, those in ran.items() for round_ in those]
+        return targets({"online": result(rows=rows, rounds=4)})
+
+    assert "| Rate by NATS, sync always, 1x1 | at least 5x | 1x in 2 of 4 rounds | **too few rounds** |" in page(2)
+    assert "| Rate by NATS, sync always, 1x1 | at least 5x | 1x in 3 of 4 rounds | **missed** |" in page(3)
+    assert "| Rate by NATS, sync always, 1x1 | at least 5x | 1x | **missed** |" in page(4)
+    assert "*Missed" not in page(2)
 
 
 def test_every_target_asks_for_what_is_measured() -> None:
