@@ -1,7 +1,7 @@
 """The lean way of WebSocket frames: what is plainly right is read and written here, and wsproto judges everything else.
 
-Almost every frame of a session is one whole text message. Reading it takes one slice and one exclusive or, a tenth of what the library
-takes. Its rules are not written a second time: a frame that is fragmented, binary, too large, unmasked, oddly long or in any
+Almost every frame of a session is one whole text message. Reading it takes one slice and one exclusive or (RFC 6455 section 5.3), which the
+websockets package has in C: a hundredth of what wsproto takes. Its rules are not written a second time: a frame that is fragmented, binary, too large, unmasked, oddly long or in any
 other way not plain goes to the library unread, and so does all that follows, for the rest of the connection. No I/O here.
 """
 
@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import struct
 from typing import Final
+
+try:
+    from websockets.speedups import apply_mask  # in C
+except ImportError:  # a platform without a wheel of its own
+    from websockets.utils import apply_mask
 
 _TEXT: Final = 0x81  # FIN, no reserved bits, opcode 1 (RFC 6455 section 5.2)
 _CONTROL: Final = frozenset((0x88, 0x89, 0x8A))  # close, ping, pong: FIN, no reserved bits
@@ -54,7 +59,8 @@ class PlainFrames:
                 break
             if data[at] == _TEXT:
                 try:
-                    found.append(_unmasked(data, key_at, end).decode())
+                    start = key_at + 4
+                    found.append(apply_mask(data[start:end], data[key_at:start]).decode())
                 except UnicodeDecodeError:
                     return self._give_up(found, data[at:])
             else:
@@ -90,14 +96,6 @@ class PlainFrames:
         if size > self._max:
             return 0, 0
         return key_at + 4 + size, key_at
-
-
-def _unmasked(data: bytes, key_at: int, end: int) -> bytes:
-    """RFC 6455 section 5.3, as one operation on large integers."""
-    start = key_at + 4
-    size = end - start
-    key = data[key_at:start] * (-(-size // 4))
-    return (int.from_bytes(data[start:end], "big") ^ int.from_bytes(key[:size], "big")).to_bytes(size, "big")
 
 
 def text_frame(text: str) -> bytes:
