@@ -1,8 +1,9 @@
 """The lean way of WebSocket frames: what is plainly right is read and written here, and wsproto judges everything else.
 
 Almost every frame of a session is one whole text message. Reading it takes one slice and one exclusive or (RFC 6455 section 5.3), which the
-websockets package has in C: a hundredth of what wsproto takes. Its rules are not written a second time: a frame that is fragmented, binary, too large, unmasked, oddly long or in any
-other way not plain goes to the library unread, and so does all that follows, for the rest of the connection. No I/O here.
+websockets package has in C: a hundredth of what wsproto takes. Its rules are not written a second time: a frame that is fragmented, binary,
+too large, unmasked, oddly long or in any other way not plain goes to the library unread, and so does all that follows, for the rest of the
+connection. No I/O here.
 """
 
 from __future__ import annotations
