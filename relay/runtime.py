@@ -61,7 +61,7 @@ COMMIT_GRACE_S = 0.05
 """How long a batch that is being committed may hold the goodbye up, so that its `posted` still goes out; 1012 is due within 100 ms."""
 
 
-ACKS_EVERY_S = 0.01
+ACKS_EVERY_S = 0.02
 """Between two deletes of what was acknowledged, of all processes of this machine together: each of them costs as much as a post's commit."""
 MOST_SHARE = 5
 """No process deletes less often than that many times this: what was not deleted when it dies comes again."""
