@@ -37,25 +37,33 @@ def table(question: type[Question], result: Mapping[str, Any], titles: Mapping[s
 
 
 def section(question: type[Question], result: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """The table with what must be known to read it."""
-    machine, rows = result["machine"], result["rows"]
+    """The table with what must be known to read it, and that of another machine."""
     parts = [f"### {question.title}", table(question, result, titles)]
-    parts.append(f"![{question.unit}](benchmarks/{question.name}.svg)")
-    notes = [
+    parts += [f"![{question.unit}](benchmarks/{question.name}.svg)", notes(question, result, titles)]
+    if (other := result.get("elsewhere")) is not None:
+        parts += ["On another machine:", table(question, other, titles), notes(question, other, titles)]
+    return "\n\n".join(parts)
+
+
+def notes(question: type[Question], result: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """Where and when, what was left out, and what does not count."""
+    machine, rows = result["machine"], result["rows"]
+    disk = f", an fsync takes {machine['fsync_ms']:.2f} ms" if "fsync_ms" in machine else ""
+    said = [
         f"{result['rounds']} rounds{', shortened' if result['quick'] else ''}, {result['seconds']} s in all, on {result['on']}: "
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
-        f"Python {machine['python']}, PostgreSQL {machine['postgresql']}."
+        f"Python {machine['python']}, PostgreSQL {machine['postgresql']}{disk}."
     ]
     if (busiest := max((row.get("generator_cpu", 0) for row in rows), default=0)) > BUSY:
-        notes.append(
+        said.append(
             f"The load generator used {busiest:.0%} of its core in one run: the fastest systems may be faster than this."
         )
-    notes += [f"{titles.get(name, name)} is left out: {why}." for name, why in result["left_out"].items()]
-    notes += [
+    said += [f"{titles.get(name, name)} is left out: {why}." for name, why in result["left_out"].items()]
+    said += [
         f"{titles.get(one['system'], one['system'])}, {one['variant'] or question.name}, round {one['round'] + 1} does not count: {one['why']}"
         for one in result["failures"]
     ]
-    return "\n\n".join([*parts, "\n".join(f"- {' '.join(note.split())}" for note in notes)])
+    return "\n".join(f"- {' '.join(note.split())}" for note in said)
 
 
 BEGIN, END = "<!-- rendered from results.json -->", "<!-- end of what is rendered -->"

@@ -13,7 +13,7 @@ from bench.questions import Row
 OURS = "ours"
 
 Results = dict[str, dict[str, Any]]
-"""Question -> {rows, left_out, machine, at, seconds, rounds, quick}."""
+"""Question -> {rows, left_out, machine, on, seconds, rounds, quick}, and `elsewhere`: the same of a machine with another processor."""
 
 
 def medians(rows: Iterable[Row]) -> dict[tuple[str, str], dict[str, float]]:
@@ -60,7 +60,25 @@ def load(path: Path) -> Results:
 
 
 def merge(path: Path, new: Mapping[str, dict[str, Any]]) -> Results:
-    """Puts the questions that were asked now into the file; those that were not asked stay as they are."""
-    merged = {**load(path), **new}
+    """Puts the questions that were asked now into the file; those that were not asked stay as they are.
+
+    What a machine with another processor said stays beside it: how systems compare depends on the processor and on the disk.
+    """
+    old = load(path)
+    merged = {**old, **{question: _beside(old.get(question), result) for question, result in new.items()}}
     path.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
     return merged
+
+
+def _beside(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    if old is None:
+        return new
+    another = old if old["machine"]["processor"] != new["machine"]["processor"] else old.get("elsewhere")
+    if another is None:
+        return new
+    return {**new, "elsewhere": {key: value for key, value in another.items() if key != "elsewhere"}}
+
+
+def elsewhere(results: Results) -> Results:
+    """What another machine said."""
+    return {question: result["elsewhere"] for question, result in results.items() if "elsewhere" in result}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bench.questions.online import PAIRS
 from bench.questions.workers import EACH, FREE
-from bench.results import OURS, Results, medians, ratios, rounds_compared
+from bench.results import OURS, Results, elsewhere, medians, ratios, rounds_compared
 
 Measure = Callable[[Mapping[str, Any]], float | None]
 """From the result of a question; None if it was not measured."""
@@ -226,12 +226,14 @@ def judged(target: Target, results: Results) -> tuple[str, str]:
 
 def section(results: Results) -> str:
     """Each target with its number, then why some were missed, then whether anything was left behind."""
-    lines = ["### Targets", "", "| target | wanted | measured | |", "|---|--:|--:|---|"]
+    lines = ["### Targets", "", "| target | wanted | measured | | on another machine | |", "|---|--:|--:|---|--:|---|"]
+    others = elsewhere(results)
     missed: dict[str, list[str]] = {}
     for target in TARGETS:
         shown, verdict = judged(target, results)
-        lines.append(f"| {target.text} | {target.at} {target.bound:g}{target.unit} | {shown} | {verdict} |")
-        if verdict == MISSED:
+        there = " | ".join(judged(target, others)) if target.question in others else " | "
+        lines.append(f"| {target.text} | {target.at} {target.bound:g}{target.unit} | {shown} | {verdict} | {there} |")
+        if MISSED in (verdict, there.rpartition(" | ")[2]):
             missed.setdefault(target.lever, []).append(target.text)
     for lever, texts in missed.items():
         lines += ["", f"*Missed: {'; '.join(texts)}.* {lever}"]

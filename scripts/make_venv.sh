@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv with the newest Python that the relay runs on (3.11 to 3.13), or keeps the one that is there.
+# Makes .venv with the newest Python of the system that the relay runs on (3.11 to 3.13), else with the newest on PATH; keeps one that is there.
 # PYTHON=/path/to/python chooses another.
 set -euo pipefail
 
@@ -14,7 +14,8 @@ fi
 if [[ -n "${PYTHON:-}" ]]; then
     candidates=("$PYTHON")
 else
-    candidates=(python3.13 python3.12 python3.11 python3 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11)
+    # A distribution's Python is built with profile-guided optimisation, and its package manager mends it. What a version manager compiled is neither.
+    candidates=(/usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 python3.13 python3.12 python3.11 python3)
 fi
 found=""     # the newest that suits
 complete=""  # the newest that suits and can make virtual environments

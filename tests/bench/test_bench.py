@@ -89,11 +89,26 @@ def test_ratios_are_taken_within_a_round_and_then_their_median() -> None:
     assert medians(rows) == {("1x1", "ours"): {"rate": 100}, ("1x1", "peer"): {"rate": 25}}
 
 
+def asked(rows: list[int], processor: str = "one") -> dict[str, Any]:
+    return {"rows": rows, "machine": {"processor": processor}}
+
+
 def test_results_of_several_runs_are_merged_by_question(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    merge(path, {"online": {"rows": [1]}, "offline": {"rows": [2]}})
-    assert merge(path, {"online": {"rows": [3]}}) == {"online": {"rows": [3]}, "offline": {"rows": [2]}}
-    assert json.loads(path.read_text()) == {"online": {"rows": [3]}, "offline": {"rows": [2]}}
+    merge(path, {"online": asked([1]), "offline": asked([2])})
+    assert merge(path, {"online": asked([3])}) == {"online": asked([3]), "offline": asked([2])}
+    assert json.loads(path.read_text()) == {"online": asked([3]), "offline": asked([2])}
+
+
+def test_what_another_processor_said_stays_beside_the_new_result(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    merge(path, {"online": asked([1], "one")})
+    there = merge(path, {"online": asked([2], "two")})
+    assert there["online"] == {**asked([2], "two"), "elsewhere": asked([1], "one")}
+    again = merge(path, {"online": asked([3], "two")})
+    assert again["online"] == {**asked([3], "two"), "elsewhere": asked([1], "one")}
+    back = merge(path, {"online": asked([4], "one")})
+    assert back["online"] == {**asked([4], "one"), "elsewhere": asked([3], "two")}
 
 
 def result(**more: Any) -> dict[str, Any]:
@@ -127,6 +142,19 @@ def test_a_table_has_medians_ratios_and_what_is_missing() -> None:
     assert page.count("2.00x") == 1
     assert "- other is left out: it is not installed." in page
     assert "- A peer, 4x1, round 2 does not count: 3 messages were left" in page
+
+
+def test_another_machine_has_a_table_and_a_verdict_of_its_own() -> None:
+    other = result(rows=[{"system": "ours", "variant": "1x1", "round": 0, "rate": 9, "server_cpu": 0.2}], rounds=1)
+    other["machine"] = {**other["machine"], "processor": "another", "fsync_ms": 0.7}
+    here = result(
+        rows=[{"system": "ours", "variant": "1x1", "round": 0, "rate": 7, "server_cpu": 0.1}], elsewhere=other
+    )
+    page = fill(f"{BEGIN}\n{END}", [Online], {"online": here}, {"ours": "Ours"})
+    assert page.index("2 cores (one)") < page.index("On another machine:") < page.index("2 cores (another)")
+    assert "an fsync takes 0.70 ms." in page
+    assert "| Server CPU for 1,000 messages, 1x1 | at most 0.15 s | 0.1 s | met | 0.2 s | **missed** |" in page
+    assert "*Missed: Server CPU for 1,000 messages, 1x1.*" in page
 
 
 def test_targets_are_judged_by_what_was_published() -> None:
