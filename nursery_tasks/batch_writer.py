@@ -242,7 +242,7 @@ class PostWriter:
             size += len(posting.body)
             # Judged here rather than at submit, since only here it is sure that the post reaches the store.
             wait_s = self._rates.charge(posting.account_id, len(posting.body))
-            batch.append(_Submitted(posting._replace(wait_s=wait_s) if wait_s else posting, poster))
+            batch.append(_Submitted(posting._replace(wait_s=wait_s), poster) if wait_s else submitted)
         waiting.extendleft(reversed(twice))
         self._queue.taken(size)
         return batch

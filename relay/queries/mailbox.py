@@ -135,7 +135,9 @@ WITH known AS (
 )
 SELECT k.n, b.session_epoch, b.mailbox_was_full,
        (SELECT count(*) FROM (SELECT FROM envelopes WHERE account_id = b.account_id AND seq > 0 LIMIT 1) w) AS mail,
-       (SELECT count(*) FROM (SELECT FROM signals WHERE account_id = b.account_id AND expires_at > now() LIMIT 1) w) AS signals,
+       (SELECT count(*) FROM (
+           SELECT FROM (SELECT expires_at FROM signals WHERE account_id = b.account_id OFFSET 0) s WHERE s.expires_at > now() LIMIT 1
+       ) w) AS signals,
        (SELECT count(*) FROM prekeys WHERE account_id = b.account_id) AS prekeys,
        (SELECT count(*) FROM kyber_prekeys WHERE account_id = b.account_id) AS kyber_prekeys
 FROM known k JOIN begun b ON b.account_id = k.account_id

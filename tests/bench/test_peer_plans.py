@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from bench.peers import storage
 from relay.database import Database
-from tests.contract.test_plans import ID, fill, scans
+from tests.contract.test_plans import ID, STATES, fill, scans
 
 STATEMENTS = {
     "JUDGE": (storage.JUDGE, f"{ID}, '', 1000"),
@@ -20,14 +18,9 @@ STATEMENTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("rows", "emptied"), [(1, False), (4000, False), (50, True)], ids=["nearly empty", "filled", "emptied"]
-)
+@STATES
 async def test_peers_find_rows_by_account(database: Database, rows: int, emptied: bool) -> None:
-    await fill(database, rows)
-    if emptied:
-        await database.execute("DELETE FROM envelopes")
-        await database.execute("VACUUM (ANALYZE) envelopes", timeout_s=30)
+    await fill(database, rows, emptied=emptied)
     async with database.hold([f"SET {name} = {value}" for name, value in storage.BY_KEY.items()]) as connection:
         for name, (statement, arguments) in STATEMENTS.items():
             await connection.execute(f"PREPARE hot AS {statement}")
