@@ -86,9 +86,10 @@ OTHERS = (
 SECONDS = "Seconds are those of one machine, and the FastAPI peer's of the same run stand in the table. "
 POSTGRESQL = (
     SECONDS
-    + "A batch costs PostgreSQL half a millisecond whatever it holds, and 0.03 for each row, as the other modes show; with one frame "
-    "unanswered some twenty posts share a batch. Fuller batches, by waiting for them, were tried and made a message no cheaper. The next lever "
-    "is a statement with fewer steps: each is set up anew for every batch."
+    + "Of its backend's CPU a batch takes 0.17 ms, whatever it holds, and each row 0.016; an INSERT that judges nothing takes 0.09 and "
+    "0.013. The rest is the delete, the log and its writers. With one frame unanswered some twenty posts share a batch. Fuller "
+    "batches, by waiting for them, were tried and made a message no cheaper. What is left to win is little: a message without its "
+    "second index entry, or without the partitions."
 )
 
 BURSTS = (

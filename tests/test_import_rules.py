@@ -77,7 +77,9 @@ RULES: tuple[Only | Reserved, ...] = (
         among=OURS,
     ),
     Only("relay/log_lines.py", ()),
-    Only("relay/plain_frames.py", ()),
+    Only("relay/plain_frames.py", ("websockets.speedups", "websockets.utils")),
+    # Of the websockets package its exclusive or, and nothing else.
+    Reserved(("websockets",), ("relay/plain_frames.py",)),
     Only("relay/readiness.py", ("trio",)),
     # Sockets between workers do not know what crosses them.
     Only("relay/sibling_sockets.py", ("trio",)),
