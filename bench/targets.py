@@ -81,7 +81,7 @@ SCHEDULER = (
 OTHERS = (
     "How far ahead of servers in other languages it is depends on the machine. With one frame unanswered NATS, RabbitMQ and ejabberd "
     "took 0.42, 0.23 and 0.46 s of CPU for 1,000 messages on the first machine and 0.13, 0.15 and 0.36 on the second, the relay 0.12 on"
-    " both. Why is not known; NATS, which waits for the disk with each message, also gains from a quicker disk. "
+    " both. Why is not all known; NATS, which waits for the disk with each message, gains from one as quick as the second's. "
 ) + SCHEDULER.replace("The peer's loop and socket are compiled (uvloop). ", "")
 SECONDS = "Seconds are those of one machine, and the FastAPI peer's of the same run stand in the table. "
 POSTGRESQL = (

@@ -191,7 +191,7 @@ def a_full_line_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.timeout(600)  # a thousand lives and more
-@pytest.mark.parametrize("plant", [a_gap_is_overlooked, older_sessions_stay, a_full_lane_forgets])
+@pytest.mark.parametrize("plant", [older_sessions_stay, a_full_lane_forgets])
 def test_a_planted_bug_is_convicted(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
 
@@ -209,6 +209,13 @@ NO_SIBLINGS = (("lines", 0, False), 0.0)
 """By its news of sessions a sibling shortens the time in which such a bug shows."""
 
 RARE = {
+    a_gap_is_overlooked: [
+        NO_SIBLINGS,
+        (("open", 0, 1), 0.2),
+        (("deaf", 1, True), 0.0),
+        (("post", 0, 0, 1), 1.0),
+        (("deaf", 1, False), 1.0),
+    ],
     retries_wait_for_the_wake_up: [
         (("open", 0, 0), 0.2),
         (("unheard", 1), 0.0),
