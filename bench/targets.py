@@ -79,14 +79,15 @@ SCHEDULER = (
     " one function, at the cost of their borders."
 )
 OTHERS = (
-    "How far ahead of servers in other languages it is depends on the machine. With one frame unanswered NATS, RabbitMQ and ejabberd "
-    "took 0.42, 0.23 and 0.46 s of CPU for 1,000 messages on the first machine and 0.13, 0.15 and 0.36 on the second, the relay 0.12 on"
-    " both. Why is not all known; NATS, which waits for the disk with each message, gains from one as quick as the second's. "
+    "How far ahead of servers in other languages it is depends on the machine: the tables of both show what CPU each takes for a "
+    "message, and NATS and RabbitMQ take much less of it on one than on the other, the relay the same. Why is not all known; NATS, "
+    "which waits for the disk with each message, gains from a quick one. "
 ) + SCHEDULER.replace("The peer's loop and socket are compiled (uvloop). ", "")
 SECONDS = "Seconds are those of one machine, and the FastAPI peer's of the same run stand in the table. "
 POSTGRESQL = (
     SECONDS
-    + "Of its backend's CPU a batch takes 0.17 ms, whatever it holds, and each row 0.016; an INSERT that judges nothing takes 0.09 and "
+    + "Measured apart, of its backend's CPU a batch takes 0.17 ms, whatever it holds, and each row 0.016; an INSERT "
+    "that judges nothing takes 0.09 and "
     "0.013. The rest is the delete, the log and its writers. With one frame unanswered some twenty posts share a batch. Fuller "
     "batches, by waiting for them, were tried and made a message no cheaper. What is left to win is little: a message without its "
     "second index entry, or without the partitions."
@@ -101,11 +102,10 @@ BURSTS = (
 
 CROSSING = (
     "Of two processes each has half of the pairs, so its batches and turns are half as large, and its messages dearer: the table has "
-    "what one process with half of the pairs costs, where nothing crosses. What crosses goes by a local socket, sixteen envelopes in a "
-    "record, and is taken apart by the other process: a twelfth of the CPU. What else is dearer is to send a statement for half as many"
-    " posts, and, as it seems, two processes that displace each other's caches. Three runs of five rounds within two hours gave 1.17, "
-    "1.32 and 1.25 tied to one core, and 1.36, 1.36 and 1.42 free, in the dearer mode each. The next lever is to make a turn with "
-    "little to do cheaper."
+    "what one process with half of the pairs costs, where nothing crosses. What crosses goes by a local socket, sixteen envelopes in "
+    "a record, and is taken apart by the other process: a twelfth of the CPU. What else is dearer is to send a statement for half as "
+    "many posts, and, as it seems, two processes that displace each other's caches. Runs of five rounds differ from each other by a "
+    "tenth and more. The next lever is to make a turn with little to do cheaper."
 )
 
 
@@ -196,7 +196,8 @@ TARGETS: tuple[Target, ...] = (
         3.0,
         lever=(
             "Relay, PostgreSQL and load share two cores, and each waits for one at times. Of a ring beside four frames unanswered, "
-            "p99 of each part: 3 ms until it is read, 2 until PostgreSQL gets it, 5 until that has answered, 4 until the load generator, "
+            "p99 of each part, once, by marks put into the code for it: 3 ms until it is read, 2 until PostgreSQL gets it, "
+            "5 until that has answered, 4 until the load generator, "
             "which reads its mail too, has it. Turns of the scheduler are short: 0.2 ms in the median, 1.5 ms at p99. The next lever is a "
             "statement that is sent in the turn in which the ring is read; more cores are another."
         ),

@@ -12,11 +12,17 @@ from typing import ClassVar
 
 from bench.systems import ROOT, process
 from bench.systems.served import Served, until_it_is_ready
-from relay.database import open_database
+from relay.database import Database, open_database
 from relay.partitions import keep_partitions
 
 NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "websockets")
 WEEK_S = 7 * 86400
+
+
+async def lay_tables(database: Database) -> None:
+    """The relay's, with its partitions: with one alone the planner of an emptied table reads all of it to delete by key."""
+    await database.execute((ROOT / "schema.sql").read_text(), timeout_s=60)
+    await keep_partitions(database, int(time.time()), WEEK_S)
 
 
 class FastApi(Served):
@@ -38,9 +44,7 @@ class FastApi(Served):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with self.place.postgres.database() as dsn, open_database(dsn) as self._database:
-            await self._database.execute((ROOT / "schema.sql").read_text(), timeout_s=60)
-            # As the relay's: with one partition the planner of an emptied table reads all of it to delete by key.
-            await keep_partitions(self._database, int(time.time()), WEEK_S)
+            await lay_tables(self._database)
             with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
                 self._port, number = listener.getsockname()[1], listener.fileno()
                 command = [sys.executable, "-m", "bench.peers.fastapi_app", self.mode, str(number), dsn]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from bench.peers import storage
-from relay.database import Database
+from bench.systems.fastapi import lay_tables
+from relay.database import Database, open_database
 from tests.contract.test_plans import ID, STATES, fill, scans
 
 STATEMENTS = {
     "JUDGE": (storage.JUDGE, f"{ID}, '', 1000"),
-    "PUT_ONE": (storage.PUT_ONE, f"{ID}, {ID}, 1, ''"),
     "REMOVE": (storage.REMOVE, f"ARRAY[{ID}]::uuid[], ARRAY[{ID}]::uuid[], ARRAY[1]::bigint[]"),
     "PAGE": (storage.PAGE, f"{ID}, ARRAY[{ID}]::uuid[], 64"),
     "LOGIN": (storage.LOGIN, ID),
@@ -26,5 +26,19 @@ async def test_peers_find_rows_by_account(database: Database, rows: int, emptied
             await connection.execute(f"PREPARE hot AS {statement}")
             plan = await connection.fetch(f"EXPLAIN (FORMAT JSON) EXECUTE hot({arguments})")
             await connection.execute("DEALLOCATE hot")
-            for node in scans(json.loads(plan[0][0])[0]["Plan"]):
+            read = list(scans(json.loads(plan[0][0])[0]["Plan"]))
+            assert read, name
+            for node in read:
                 assert "account_id" in node.get("Index Cond", node.get("Recheck Cond", "")), (name, node)
+
+
+async def test_an_emptied_table_of_the_peers_is_not_read_to_delete_by_key(database_url: str) -> None:
+    """In the tables as the bench lays them: in a single partition this delete reads all of it."""
+    settings = [f"SET {name} = {value}" for name, value in storage.BY_KEY.items()]
+    async with open_database(database_url) as database, database.hold(settings) as connection:
+        await lay_tables(database)
+        await database.execute("VACUUM (ANALYZE) envelopes", timeout_s=30)
+        statement, arguments = STATEMENTS["REMOVE"]
+        await connection.execute(f"PREPARE hot AS {statement}")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE hot({arguments})"))
+    assert "Seq Scan" not in plan, plan
