@@ -32,7 +32,9 @@ class PostgresMailbox(PostStore):
         reads: HeldConnection,
         begins: HeldConnection,
     ) -> None:
-        super().__init__(Statements(queries.COMPARE, queries.REMOVE), database, puts, removes)
+        super().__init__(
+            Statements(queries.PUT, queries.PUT_ONE_EACH, queries.COMPARE, queries.REMOVE), database, puts, removes
+        )
         self._reads = reads
         self._begins = begins
         self._quota = (settings.mailbox_envelopes, settings.mailbox_bytes, settings.mailbox_stranger_envelopes)
@@ -55,17 +57,7 @@ class PostgresMailbox(PostStore):
         Raises:
             DatabaseUnavailable: nothing is known about any of them; the same posts may be put again.
         """
-        rows = await self._puts.fetch(
-            queries.PUT,
-            [p.account_id for p in batch],
-            [p.id for p in batch],
-            [p.access_hash for p in batch],
-            [p.body for p in batch],
-            [p.at for p in batch],
-            [p.wait_s > 0 for p in batch],
-            *self._quota,
-        )
-        outcomes = await self._outcomes(batch, rows)
+        outcomes = await self._put(batch, [p.at for p in batch], *self._quota)
         full = {p.account_id for p, outcome in zip(batch, outcomes, strict=True) if outcome is Refusal.MAILBOX_FULL}
         if full:
             # The batch is committed by now; a note that is lost is written with the next refusal.

@@ -23,7 +23,9 @@ class PostgresSignals(PostStore):
     """Two held connections, both without durable commits: the table itself is not durable."""
 
     def __init__(self, database: Database, puts: HeldConnection, removes: HeldConnection) -> None:
-        super().__init__(Statements(queries.COMPARE, queries.REMOVE), database, puts, removes)
+        super().__init__(
+            Statements(queries.PUT, queries.PUT_ONE_EACH, queries.COMPARE, queries.REMOVE), database, puts, removes
+        )
 
     @staticmethod
     @asynccontextmanager
@@ -38,17 +40,7 @@ class PostgresSignals(PostStore):
         Raises:
             DatabaseUnavailable: nothing is known about any of them.
         """
-        rows = await self._puts.fetch(
-            queries.PUT,
-            [p.account_id for p in batch],
-            [p.id for p in batch],
-            [p.access_hash for p in batch],
-            [p.body for p in batch],
-            [p.expires_at for p in batch],
-            [p.wait_s > 0 for p in batch],
-            MOST_SIGNALS,
-        )
-        return await self._outcomes(batch, rows)
+        return await self._put(batch, [p.expires_at for p in batch], MOST_SIGNALS)
 
     async def page(
         self, account_id: UUID, *, limit: int, max_bytes: int, skip: Collection[UUID]

@@ -4,9 +4,10 @@ What has not expired yet is asked for outside of the look-up by account (OFFSET 
 table was looked at full and then empty, either index looked as cheap, and the one by expiry leads through the signals of everybody.
 """
 
-# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 expiry times, $6 over rate, $7 most signals an account
-# -> as relay/queries/mailbox.py PUT
-PUT = """
+
+def _put(*, place: str, items: str, window: str = "") -> str:
+    """As in relay/queries/mailbox.py."""
+    return f"""
 WITH judged AS (
     SELECT i.*, coalesce(a.contact_access_hash = i.access_hash, false)
                 OR coalesce(a.number_access_hash = i.access_hash, false) AS access
@@ -17,13 +18,13 @@ WITH judged AS (
     ) a ON true
 ), placed AS (
     SELECT j.*, j.access AND NOT j.over_rate AS open,
-           row_number() OVER (PARTITION BY j.account_id, j.access AND NOT j.over_rate ORDER BY j.n) AS place
+           {place} AS place
     FROM judged j
 ), decided AS (
     SELECT p.n, p.account_id, p.signal_id, p.body, p.expires_at,
            CASE WHEN NOT p.access THEN 'no_access'
                 WHEN p.over_rate THEN 'rate_limited'
-                WHEN first_value(h.items) OVER w + p.place > $7 THEN 'mailbox_full'
+                WHEN {items} > $7 THEN 'mailbox_full'
                 ELSE 'store' END AS verdict
     FROM placed p LEFT JOIN LATERAL (
         SELECT count(*) AS items FROM (
@@ -32,7 +33,7 @@ WITH judged AS (
             ) w WHERE w.expires_at > now() LIMIT $7
         ) e
     ) h ON true
-    WINDOW w AS (PARTITION BY p.account_id, p.open ORDER BY p.n)
+    {window}
 ), stored AS (
     INSERT INTO signals (account_id, signal_id, seq, expires_at, body)
     SELECT q.account_id, q.signal_id, q.seq, to_timestamp(q.expires_at), q.body
@@ -48,7 +49,19 @@ SELECT d.n, d.verdict FROM decided d
 WHERE d.verdict <> 'store'
    OR (SELECT count(*) FROM stored) < (SELECT count(*) FROM decided WHERE verdict = 'store')
       AND NOT EXISTS (SELECT FROM stored s WHERE s.account_id = d.account_id AND s.signal_id = d.signal_id)
-"""
+"""  # noqa: S608 (of constants that stand below)
+
+
+# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 expiry times, $6 over rate, $7 most signals an account
+# -> as relay/queries/mailbox.py PUT
+PUT = _put(
+    place="row_number() OVER (PARTITION BY j.account_id, j.access AND NOT j.over_rate ORDER BY j.n)",
+    items="first_value(h.items) OVER w + p.place",
+    window="WINDOW w AS (PARTITION BY p.account_id, p.open ORDER BY p.n)",
+)
+
+# The same for a batch in which nobody gets two.
+PUT_ONE_EACH = _put(place="1", items="h.items + 1")
 
 # $1 recipients, $2 ids, $3 bodies -> as relay/queries/mailbox.py COMPARE
 COMPARE = """

@@ -26,12 +26,14 @@ PAGES = f"ARRAY[{ID}]::uuid[], ARRAY[64], ARRAY[180000], ARRAY[1], ARRAY[1], ARR
 
 HOT = {
     "mailbox PUT": (mailbox.PUT, f"{POST}, 1000, 33554432, 100"),
+    "mailbox PUT_ONE_EACH": (mailbox.PUT_ONE_EACH, f"{POST}, 1000, 33554432, 100"),
     "mailbox COMPARE": (mailbox.COMPARE, COMPARE),
     "mailbox REMOVE": (mailbox.REMOVE, ACK),
     "mailbox PAGES": (mailbox.PAGES, PAGES),
     "mailbox BEGIN_SESSIONS": (mailbox.BEGIN_SESSIONS, f"ARRAY[{ID}]::uuid[], ARRAY['']::bytea[], CURRENT_DATE"),
     "mailbox NOTE_FULL": (mailbox.NOTE_FULL, f"ARRAY[{ID}]::uuid[]"),
     "signals PUT": (signals.PUT, f"{POST}, 256"),
+    "signals PUT_ONE_EACH": (signals.PUT_ONE_EACH, f"{POST}, 256"),
     "signals COMPARE": (signals.COMPARE, COMPARE),
     "signals REMOVE": (signals.REMOVE, ACK),
     "signals PAGE": (signals.PAGE, PAGE),
@@ -93,6 +95,7 @@ async def test_no_hot_statement_scans_a_table(database: Database, rows: int, emp
     for name, text in plans.items():
         assert "Index" in text, (name, text)
         assert "Seq Scan" not in text, (name, text)
+        assert "Bitmap" not in text, (name, "it would visit every dead row of an account, each time anew")
         assert ID not in text, (name, "the plan must not depend on values")
 
 
@@ -116,7 +119,7 @@ async def test_hot_statements_find_rows_by_account_alone(database: Database, row
             read = list(scans(json.loads(explained[0][0])[0]["Plan"]))
             assert read, name
             for node in read:
-                assert "account_id" in node.get("Index Cond", node.get("Recheck Cond", "")), (name, node)
+                assert "account_id" in node.get("Index Cond", ""), (name, node)
 
 
 async def test_without_its_settings_a_connection_would_scan(database: Database) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from relay.errors import Refusal
 from relay.records import Ringing, Stored
 from relay.signals import PostgresSignals
@@ -19,12 +21,15 @@ async def test_a_signal_comes_with_its_expiry(world: World) -> None:
     )
 
 
-async def test_what_expired_is_in_no_page_and_takes_no_room(world: World) -> None:
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_expired_is_in_no_page_and_takes_no_room(world: World, together: bool) -> None:
     account_id = await world.add_account()
     old = [posting(account_id, n, ttl_s=-1) for n in range(8)]
     assert await world.signals.put(old) == [Stored.NEW] * 8
     fresh = [posting(account_id, n) for n in range(9)]
-    assert await world.signals.put(fresh) == [Stored.NEW] * 8 + [Refusal.MAILBOX_FULL]
+    batches = [fresh] if together else [[one] for one in fresh]
+    outcomes = [outcome for batch in batches for outcome in await world.signals.put(batch)]
+    assert outcomes == [Stored.NEW] * 8 + [Refusal.MAILBOX_FULL]
     page, is_all = await world.signals.page(account_id, limit=8, max_bytes=10**9, skip=())
     assert [signal.id for signal in page] == [p.id for p in fresh[:8]]
     assert is_all
