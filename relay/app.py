@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> SocketsPastQuart:
     prepare_app(app)
     for blueprint in http_blueprints(runtime.services):
         app.register_blueprint(blueprint)
-    app.sockets = socket_routes(runtime.services, runtime.sessions)
+    app.sockets = socket_routes(runtime.services, runtime.sessions, edge.arrivals.member_came)
     app.no_such_socket = no_such_socket
 
     @app.before_request

@@ -8,6 +8,7 @@ message passes through a dozen turns of the loop, and if a newcomer had one in e
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -21,6 +22,9 @@ FIRST_PRINTABLE = 0x21
 
 PATIENCE_S = 0.005
 """So long one lets others go first, at most; so long is a pause. Where somebody always has something to do, seventy a second begin."""
+LATE_A_TURN = 8
+WITHOUT_PAUSE = 16
+"""So many may begin without a pause, at most, on account of members who came in: no crowd can live on what has long been."""
 
 
 class Arrivals:
@@ -29,12 +33,14 @@ class Arrivals:
     def __init__(self, head_deadline_s: float, draining: trio.Event) -> None:
         self._head_deadline_s = head_deadline_s
         self._draining = draining
-        self._waiting: set[trio.CancelScope] = set()
+        self._waiting: dict[trio.CancelScope, float] = {}  # with their deadlines, in the order in which they came
         self._started = False
         self._way_in: dict[trio.Event, None] = {}  # in the order in which they came
         self._way_out: dict[trio.Event, None] = {}
         self._bell = trio.lowlevel.ParkingLot()
+        self._one_waits = trio.lowlevel.ParkingLot()
         self._youth = Youth()
+        self._without_pause = 0
 
     async def head(self, receive: Callable[[], Awaitable[bytes]], most_bytes: int) -> bytes:
         """What a new peer has sent, once that is a whole head or can no longer become one; empty if it comes to nothing: the peer
@@ -42,8 +48,9 @@ class Arrivals:
         """
         self._start()
         head = bytearray()
-        with trio.CancelScope(deadline=trio.current_time() + self._head_deadline_s) as wait:
-            self._waiting.add(wait)
+        with trio.CancelScope() as wait:
+            self._waiting[wait] = trio.current_time() + self._head_deadline_s
+            self._one_waits.unpark()
             self._youth.one_more()
             if self._draining.is_set():
                 wait.cancel()
@@ -57,7 +64,7 @@ class Arrivals:
             except PeerGone:
                 pass
             finally:
-                self._waiting.discard(wait)
+                self._waiting.pop(wait, None)
         await self.go_out()
         return b""
 
@@ -72,6 +79,10 @@ class Arrivals:
         """Before the end of one that was not asked to end."""
         self._youth.one_more()
         await self._stand_in(self._way_out)
+
+    def member_came(self) -> None:
+        """Whoever began was who it said, and is welcome."""
+        self._without_pause = min(self._without_pause + 1, WITHOUT_PAUSE)
 
     async def _stand_in(self, line: dict[trio.Event, None]) -> None:
         if self._draining.is_set():  # all go, and there is no more to wait for
@@ -90,10 +101,13 @@ class Arrivals:
         if not self._started:
             self._started = True
             trio.lowlevel.spawn_system_task(self._call_up)
+            trio.lowlevel.spawn_system_task(self._send_away_the_late)
             trio.lowlevel.spawn_system_task(self._send_away_when_draining)
 
     async def _call_up(self) -> None:
-        """One at a time, and then as long a pause as that took: a crowd gets half of the time that nobody else wants."""
+        """One at a time, and then as long a pause as that took: a crowd gets half of the time that nobody else wants. For each member who
+        has come in, one pause is left out: after a restart all of them come, and nobody is there yet who would gain by it.
+        """
         while True:
             while not self._way_in and not self._way_out:
                 await self._bell.park()
@@ -104,7 +118,21 @@ class Arrivals:
                     turn, _ = line.popitem()
                     turn.set()
             await when_others_rest()
-            await trio.sleep(min(trio.current_time() - began, PATIENCE_S))
+            if self._without_pause:
+                self._without_pause -= 1
+            else:
+                await trio.sleep(min(trio.current_time() - began, PATIENCE_S))
+
+    async def _send_away_the_late(self) -> None:
+        """A few a turn: those who came together are late together, and by deadlines of their own they would all wake in one turn."""
+        while True:
+            while not self._waiting:
+                await self._one_waits.park()
+            await trio.sleep_until(next(iter(self._waiting.values())))
+            now = trio.current_time()
+            for wait in [wait for wait, deadline in islice(self._waiting.items(), LATE_A_TURN) if deadline <= now]:
+                del self._waiting[wait]
+                wait.cancel()
 
     async def _send_away_when_draining(self) -> None:
         await self._draining.wait()

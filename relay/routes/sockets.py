@@ -83,9 +83,11 @@ class SessionServices:
 
 
 def socket_routes(
-    services: Callable[[], Services], sessions: Callable[[], SessionServices]
+    services: Callable[[], Services],
+    sessions: Callable[[], SessionServices],
+    member_came: Callable[[], None] = lambda: None,
 ) -> dict[str, Callable[[DirectWebsocket], Awaitable[None]]]:
-    """What answers a WebSocket, by path: `/v1/mailbox` and `/v1/post`."""
+    """What answers a WebSocket, by path: `/v1/mailbox` and `/v1/post`. `member_came` is called for each mailbox session that begins."""
 
     async def mailbox(socket: DirectWebsocket) -> None:
         here = services()
@@ -101,6 +103,7 @@ def socket_routes(
             else:
                 await here.accounts.authenticate(claim.account_id, claim.secret)
         if beginning is not None:
+            member_came()
             # Before it is accepted: what has begun must enter, if only to leave again, so that other processes hear of its epoch.
             socket.go_on_with(partial(_mailbox, claim.account_id, shared, beginning))
         await socket.accept()

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from relay import collector
-from relay.edge_arrivals import PATIENCE_S, Arrivals
+from relay.edge_arrivals import LATE_A_TURN, PATIENCE_S, WITHOUT_PAUSE, Arrivals
 from tests.edge import wire
 from tests.edge.server import Server
 
@@ -194,6 +194,57 @@ async def test_a_pause_is_as_long_as_what_was_before_it(mock_clock: MockClock) -
         assert len(begun) == 1
         mock_clock.jump(0.0002)
     assert begun[1] - begun[0] >= 0.004
+
+
+async def test_for_a_member_who_came_in_one_pause_is_left_out(mock_clock: MockClock) -> None:
+    """The clock stands still but for us: after a pause nobody begins."""
+    here = arrivals()
+    begun = 0
+
+    async def peer() -> None:
+        nonlocal begun
+        await here.head(saying(HEAD), MOST)
+        begun += 1
+        mock_clock.jump(0.001)
+
+    for members, expected in ((0, 1), (2, 3), (1000, WITHOUT_PAUSE + 1)):
+        begun = 0
+        for _ in range(members):
+            here.member_came()
+        async with trio.open_nursery() as nursery:
+            for _ in range(100):
+                nursery.start_soon(peer)
+            await wait_all_tasks_blocked(0.01)
+            assert begun == expected
+            nursery.cancel_scope.cancel()
+        mock_clock.jump(1)
+        await wait_all_tasks_blocked(0.01)
+
+
+async def test_those_who_are_late_together_do_not_all_wake_at_once(mock_clock: MockClock) -> None:
+    here = arrivals()
+    woken = 0
+
+    async def receive() -> bytes:
+        nonlocal woken
+        try:
+            await trio.sleep_forever()
+        finally:
+            woken += 1
+        raise AssertionError
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(here.head, receive, MOST)
+        await wait_all_tasks_blocked(0.01)
+        mock_clock.jump(10)
+        most = before = 0
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+            most, before = max(most, woken - before), woken
+        assert woken == 100
+        assert most <= 2 * LATE_A_TURN  # of two turns, where the order of tasks within one differs
+        nursery.cancel_scope.cancel()
 
 
 async def test_nobody_waits_when_all_go(mock_clock: MockClock) -> None:
