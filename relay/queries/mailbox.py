@@ -8,11 +8,13 @@ joins looks as cheap: so a look-up stands behind LATERAL and OFFSET 0, a delete 
 index in order of arrival is partial (seq > 0 always holds), so that only a page, which says so, can use it. docs/decisions/0032 has more.
 """
 
-
-def _put(*, place: str, items: str, size: str, strangers: str, window: str = "") -> str:
-    """The statement, by how postings of a batch for one mailbox are counted: `place` is a posting's number among those that may go in,
-    the others what the mailbox would hold with it."""
-    return f"""
+# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers
+# -> a row for each posting that was not inserted: its number (from 1) and its verdict. `store` means that it was there already.
+# Inserted rows are compared with the batch only if some are missing: that takes their product in time.
+# Rows go in by key, numbered before in order of arrival: two processes with the same retries in another order would deadlock.
+# Left open is how postings of a batch for one mailbox are counted: `place` is a posting's number among those that may go in, and `items`,
+# `size` and `strangers` are what the mailbox would hold with it.
+_PUT = """
 WITH judged AS (
     SELECT i.*,
            coalesce(a.contact_access_hash = i.access_hash, false) AS by_contact,
@@ -57,15 +59,11 @@ SELECT d.n, d.verdict FROM decided d
 WHERE d.verdict <> 'store'
    OR (SELECT count(*) FROM stored) < (SELECT count(*) FROM decided WHERE verdict = 'store')
       AND NOT EXISTS (SELECT FROM stored s WHERE s.account_id = d.account_id AND s.envelope_id = d.envelope_id)
-"""  # noqa: S608 (of constants that stand below)
+"""
 
-
-# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers
-# -> a row for each posting that was not inserted: its number (from 1) and its verdict. `store` means that it was there already.
 # A mailbox is counted once a batch, at its first posting that may go in, and only as far as its limit. Envelopes of one batch count on
-# top of each other (window w). Inserted rows are compared with the batch only if some are missing: that takes their product in time.
-# Rows go in by key, numbered before in order of arrival: two processes with the same retries in another order would deadlock.
-PUT = _put(
+# top of each other (window w).
+PUT = _PUT.format(
     place="row_number() OVER (PARTITION BY j.account_id, (j.by_contact OR j.by_number) AND NOT j.over_rate ORDER BY j.n)",
     items="first_value(h.items) OVER w + p.place",
     size="first_value(h.bytes) OVER w + sum(octet_length(p.body)) OVER w",
@@ -74,7 +72,13 @@ PUT = _put(
 )
 
 # The same for a batch in which nobody gets two. Most are such, and to sort and number them takes a fifth of the time.
-PUT_ONE_EACH = _put(place="1", items="h.items + 1", size="h.bytes + octet_length(p.body)", strangers="h.strangers + 1")
+PUT_ONE_EACH = _PUT.format(
+    place="1",
+    items="h.items + 1",
+    size="h.bytes + octet_length(p.body)",
+    strangers="h.strangers + 1",
+    window="",
+)
 
 # $1 recipients, $2 ids, $3 bodies -> one row a posting, in order: null if no such envelope waits, else whether the body is the same.
 COMPARE = """

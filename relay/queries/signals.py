@@ -4,10 +4,9 @@ What has not expired yet is asked for outside of the look-up by account (OFFSET 
 table was looked at full and then empty, either index looked as cheap, and the one by expiry leads through the signals of everybody.
 """
 
-
-def _put(*, place: str, items: str, window: str = "") -> str:
-    """As in relay/queries/mailbox.py."""
-    return f"""
+# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 expiry times, $6 over rate, $7 most signals an account
+# -> as relay/queries/mailbox.py _PUT, and left open is the same
+_PUT = """
 WITH judged AS (
     SELECT i.*, coalesce(a.contact_access_hash = i.access_hash, false)
                 OR coalesce(a.number_access_hash = i.access_hash, false) AS access
@@ -49,19 +48,16 @@ SELECT d.n, d.verdict FROM decided d
 WHERE d.verdict <> 'store'
    OR (SELECT count(*) FROM stored) < (SELECT count(*) FROM decided WHERE verdict = 'store')
       AND NOT EXISTS (SELECT FROM stored s WHERE s.account_id = d.account_id AND s.signal_id = d.signal_id)
-"""  # noqa: S608 (of constants that stand below)
+"""
 
-
-# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 expiry times, $6 over rate, $7 most signals an account
-# -> as relay/queries/mailbox.py PUT
-PUT = _put(
+PUT = _PUT.format(
     place="row_number() OVER (PARTITION BY j.account_id, j.access AND NOT j.over_rate ORDER BY j.n)",
     items="first_value(h.items) OVER w + p.place",
     window="WINDOW w AS (PARTITION BY p.account_id, p.open ORDER BY p.n)",
 )
 
 # The same for a batch in which nobody gets two.
-PUT_ONE_EACH = _put(place="1", items="h.items + 1")
+PUT_ONE_EACH = _PUT.format(place="1", items="h.items + 1", window="")
 
 # $1 recipients, $2 ids, $3 bodies -> as relay/queries/mailbox.py COMPARE
 COMPARE = """
