@@ -26,7 +26,6 @@ from tests.commands.operator_shell import Shell, run_relay
 from tests.commands.test_accounts_and_stats import _member_with_mail
 from tests.conftest import SCHEMA
 from tests.demo.people import Person
-from tests.identity.libsignal import needs_libsignal
 from tests.live.relay_process import RelayProcess, running_relay
 from tests.postgres.server import FreshDatabases, temporary_directory
 
@@ -176,7 +175,6 @@ async def test_restoring_overwrites_nothing(
                     assert await database.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
-@needs_libsignal
 def test_after_a_total_loss_members_go_on_talking() -> None:
     with temporary_directory() as directory, running_relay(directory) as relay:
         alice, bob = Person("Alice", directory / "alice"), Person("Bob", directory / "bob")

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import trustme
 
 from tests.edge import wire
 from tests.edge.server import Server, serve
 from tests.edge.wire import CLOSE, TEXT, frame
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="no openssl, which makes the certificate: apt-get install openssl"
-)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     here = tmp_path_factory.mktemp("tls")
     key, certificate = str(here / "key.pem"), str(here / "certificate.pem")
-    request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=relay.test"
-    command = ["openssl", *request.split(), "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True)
+    issued = trustme.CA().issue_cert("relay.test")
+    issued.private_key_pem.write_to_path(key)
+    issued.cert_chain_pems[0].write_to_path(certificate)
     options = ("--certfile", certificate, "--keyfile", key)
     with serve(here / "log", *options, wait=False, write_deadline_s=1, head_deadline_s=1) as running:
         running.wait_until_logged("Running on https")

@@ -9,7 +9,7 @@ import pytest
 from relay.secret_files import RelayKeys
 from relay.sender_certificates import SenderCertificates
 from relay.xeddsa_signatures import make_private_key, public_key_of
-from tests.identity.libsignal import judge, needs_libsignal
+from tests.identity.libsignal import judge
 from tests.identity.members import Clock
 
 ACCOUNT = UUID("8d5fbe44-0f1f-4f66-b3b5-1a1d0c6c7a01")
@@ -20,7 +20,6 @@ def _issuer(keys: RelayKeys, clock: Clock, ttl_s: int = DAY) -> SenderCertificat
     return SenderCertificates(keys.server_key, keys.server_certificate, ttl_s=ttl_s, wall_clock=clock)
 
 
-@needs_libsignal
 def test_libsignal_believes_it_until_it_expires(relay_keys: RelayKeys, clock: Clock) -> None:
     identity_key = public_key_of(make_private_key())
     certificate, expires_at = _issuer(relay_keys, clock).issue(ACCOUNT, identity_key)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from relay.xeddsa_signatures import make_private_key, public_key_of, sign, verifies
-from tests.identity.libsignal import VECTORS, judge, needs_libsignal
+from tests.identity.libsignal import VECTORS, judge
 
 
 def _vectors() -> list[dict[str, bytes]]:
@@ -65,7 +65,6 @@ def test_two_signatures_of_one_message_differ_and_both_verify() -> None:
     assert verifies(public_key_of(key), b"message", second)
 
 
-@needs_libsignal
 def test_our_signatures_verify_in_libsignal() -> None:
     keys = [make_private_key() for _ in range(40)]
     messages = [public_key_of(make_private_key()) for _ in keys]

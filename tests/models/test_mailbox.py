@@ -264,7 +264,9 @@ def test_a_bug_in_the_fake_is_convicted(bug: str, monkeypatch: pytest.MonkeyPatc
 def test_a_bug_in_a_statement_is_convicted(fresh_databases: FreshDatabases, monkeypatch: pytest.MonkeyPatch) -> None:
     """Envelopes of a batch that go in by their id and not as they came."""
     right, wrong = "ORDER BY n) o OFFSET 0", "ORDER BY envelope_id) o OFFSET 0"
-    assert right in queries.PUT
-    monkeypatch.setattr(store.queries, "PUT", queries.PUT.replace(right, wrong))
+    for name in ("PUT", "PUT_ONE_EACH"):
+        statement: str = getattr(queries, name)
+        assert right in statement
+        monkeypatch.setattr(store.queries, name, statement.replace(right, wrong))
     with portal(fresh_databases) as opened, pytest.raises(AssertionError):
         live(Mailboxes, opened, until_convicted(60))
