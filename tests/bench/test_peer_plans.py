@@ -42,3 +42,17 @@ async def test_an_emptied_table_of_the_peers_is_not_read_to_delete_by_key(databa
         await connection.execute(f"PREPARE hot AS {statement}")
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE hot({arguments})"))
     assert "Seq Scan" not in plan, plan
+
+
+async def test_a_page_of_the_peers_comes_in_order_of_arrival(database: Database) -> None:
+    """Else it would sort the whole mailbox each time, which the relay does not."""
+    await fill(database, 4000)
+    settings = [f"SET {name} = {value}" for name, value in storage.BY_KEY.items()]
+    account_id = await database.fetchval("SELECT account_id FROM accounts LIMIT 1")
+    async with database.hold(settings) as connection:
+        statement, arguments = STATEMENTS["PAGE"]
+        await connection.execute(f"PREPARE hot AS {statement}")
+        explained = await connection.fetch(f"EXPLAIN EXECUTE hot({arguments.replace(ID, repr(str(account_id)), 1)})")
+    plan = "\n".join(row[0] for row in explained)
+    assert "_account_id_seq_idx" in plan, plan
+    assert "->  Sort" not in plan, plan
