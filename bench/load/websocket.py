@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from bench.load.stamped import connect_stamped
+
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
 
@@ -46,6 +48,8 @@ class WebSocket(asyncio.Protocol):
         self._why = "the connection was lost"
         self.may_be_lost = False
         """True: somebody waits for `lost`, and the scenario goes on without it."""
+        self.arrived_at = self.handed_over_at = 0.0
+        """When what is being read came, and what was said last went; where `connect` was asked for it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
@@ -145,9 +149,16 @@ class WebSocket(asyncio.Protocol):
 
 
 async def connect(
-    target: Mapping[str, Any], path: str, on_text: Callable[[bytes], None], *, token: str | None, source: str | None
+    target: Mapping[str, Any],
+    path: str,
+    on_text: Callable[[bytes], None],
+    *,
+    token: str | None,
+    source: str | None,
+    stamped: bool = False,
 ) -> WebSocket:
-    """An open WebSocket to `target` {host, port}. `source` is the address of ours to connect from.
+    """An open WebSocket to `target` {host, port}. `source` is the address of ours to connect from. With `stamped` it keeps the times at
+    which bytes came and went, which costs a little (bench/load/stamped.py).
 
     Raises:
         Broken: the upgrade was refused.
@@ -161,9 +172,11 @@ async def connect(
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     loop = asyncio.get_running_loop()
-    _, protocol = await loop.create_connection(
-        lambda: WebSocket(request.encode(), on_text), host, port, local_addr=(source, 0) if source else None
-    )
+    protocol = WebSocket(request.encode(), on_text)
+    if stamped:
+        await connect_stamped(protocol, host, port, source)
+    else:
+        await loop.create_connection(lambda: protocol, host, port, local_addr=(source, 0) if source else None)
     await asyncio.wait_for(protocol.opened, 60)
     loop.call_soon(protocol.hear)  # when whoever called has it, since an answer to a message goes by it
     return protocol

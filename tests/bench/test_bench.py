@@ -17,6 +17,7 @@ from bench.questions import Bench, RunFailed, require_empty
 from bench.questions.catalogue import QUESTIONS
 from bench.questions.offline import burst
 from bench.questions.online import Online, exchange
+from bench.questions.signals import ringing
 from bench.questions.workers import EACH as PAIRS_EACH
 from bench.questions.workers import FREE
 from bench.render import BEGIN, END, fill
@@ -54,6 +55,13 @@ async def test_every_message_is_posted_delivered_and_gone(place: Path) -> None:
         away = await burst(ours, people, outstanding=2, posts=4, messages=EACH, store_s=60, within_s=60, core=None)
         assert (away["messages"], away["doubled"]) == (PAIRS * EACH, 0)
         assert {"store_rate", "drain_rate", "server_cpu", "postgres_cpu"} <= away.keys()
+
+        rung = await ringing(
+            ours, people, outstanding=1, callers=PAIRS, every_s=0.01, warm_s=0.1, measure_s=0.5, core=None
+        )
+        assert rung["rings"] > 5
+        assert rung["messages"] > 0
+        assert 0 < rung["ring_p50_ms"] <= rung["ring_p99_ms"] < 60_000
 
         # A post that is refused is no message, however quickly it was refused.
         with pytest.raises(LoadFailed, match="no_access"):
