@@ -199,8 +199,8 @@ TARGETS: tuple[Target, ...] = (
             "1.2, 0.3 and 1.2, 0.3 and 0.6). perf(1) says what the third is: the process of PostgreSQL that stores rings waits for a core, one "
             "time in ten for 1 ms on the relay's and for 4 ms on the load generator's, where the one that stores mail has its 2 ms a batch. "
             "To send the statement in the turn in which the ring is read was written out and tried: 0.2 ms instead of 0.7, and PostgreSQL "
-            "answered later by as much; p99 5 % less, not worth its hundred lines. Shorter batches of mail do help (24 posts: p99 a quarter less), at two "
-            "fifths of the rate. What is left is a third core."
+            "answered later by as much; p99 5 % less, not worth its hundred lines. Shorter batches of mail do help (24 posts: p99 a quarter "
+            "less), at three fifths of the rate. What is left is a third core."
         ),
     ),
     Target(
