@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from bench.processes import cpu_seconds
 from relay.database import Database, DatabaseSettings, open_database
@@ -18,13 +19,20 @@ LONG_S = 120.0
 
 _COUNTERS = """
 SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS wal_bytes,
-       (SELECT coalesce(sum(fsyncs), 0) FROM pg_stat_io WHERE object = 'wal')::bigint AS fsyncs,
-       (SELECT sum(xact_commit) FROM pg_stat_database)::bigint AS commits
+       (SELECT coalesce(sum(io.fsyncs), 0) FROM pg_stat_activity a, LATERAL pg_stat_get_backend_io(a.pid) io
+        WHERE a.datname = $1 AND io.object = 'wal')::bigint AS fsyncs,
+       (SELECT coalesce(sum(xact_commit), 0) FROM pg_stat_database WHERE datname = $1)::bigint AS commits
 """
 
 
+def database_of(dsn: str) -> str:
+    """Its name."""
+    return urlsplit(dsn).path.removeprefix("/")
+
+
 class Counters(NamedTuple):
-    """Of the whole server: bytes of WAL, exact; fsyncs of WAL files and commits, which each backend reports once a second."""
+    """Bytes of WAL of the whole server, exact. Fsyncs of WAL files and commits of one database, which each backend reports once a second: those
+    of the whole server would hold what other systems did before, since a backend that has nothing to do reports ten seconds later."""
 
     wal_bytes: int
     fsyncs: int
@@ -60,9 +68,9 @@ class Postgres:
     def cpu_seconds(self) -> float:
         return cpu_seconds([self.pid])
 
-    async def counters(self) -> Counters:
-        """What was counted until now."""
-        row = await self.admin.fetchrow(_COUNTERS)
+    async def counters(self, database: str | None) -> Counters:
+        """What was counted until now, of this database's sessions that are open."""
+        row = await self.admin.fetchrow(_COUNTERS, database)
         assert row is not None
         return Counters(row["wal_bytes"], row["fsyncs"], row["commits"])
 

@@ -28,7 +28,7 @@ class Meter:
     async def read(self) -> None:
         postgres = self.system.place.postgres
         cpu = self.system.cpu_seconds(), postgres.cpu_seconds()
-        self.readings.append((*cpu, await postgres.counters()))
+        self.readings.append((*cpu, await postgres.counters(self.system.database_name)))
 
     def per_message(self, messages: int) -> Row:
         """CPU seconds per 1,000 messages, and bytes of WAL a message."""
@@ -49,13 +49,16 @@ async def exchange(system: System, people: list[Person], **job: Any) -> Row:
     """
     meter = Meter(system)
     told = {"scenario": "online", "dialect": system.dialect, "target": system.target, "people": people, **job}
-    before = await system.place.postgres.counters()
+    before = await system.place.postgres.counters(system.database_name)
     result = await measured(told, meter.read, meter.read)
     if not result["messages"]:
         raise RunFailed("nothing was done while it was measured")
     await require_empty(system)
     # Over the whole run, warming up and emptying included, since backends report them late.
-    counted, many = (await system.place.postgres.counters()).since(before), max(result["all_messages"], 1)
+    counted, many = (
+        (await system.place.postgres.counters(system.database_name)).since(before),
+        max(result["all_messages"], 1),
+    )
     whole = {"fsyncs": counted.fsyncs / many, "commits": counted.commits / many}
     return {**result, **whole, **meter.per_message(result["messages"])}
 

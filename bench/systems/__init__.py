@@ -51,6 +51,8 @@ class System(ABC):
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.database_name: str | None = None
+        """Of its database in the common PostgreSQL, while it runs and if it has one."""
 
     @classmethod
     def version(cls) -> str:

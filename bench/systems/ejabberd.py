@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import trio
 
+from bench.postgres import database_of
 from bench.systems import Person, Place, System, process, until_it_listens
 from bench.systems.brokers import debian_version, free_port
 from relay.database import Database, open_database
@@ -87,15 +88,13 @@ class Ejabberd(System):
             postgres.database(owner=ROLE) as dsn,
             open_database(dsn.replace("://relay@", f"://{ROLE}@")) as database,
         ):
-            self._database = database
+            self._database, self.database_name = database, database_of(dsn)
             await database.execute(SCHEMA.read_text(), timeout_s=60)
             self._port = free_port()
             directory = self.place.directory
             (directory / "spool").mkdir()
             config = directory / "ejabberd.yml"
-            config.write_text(
-                json.dumps(self._configuration(str(await database.fetchval("SELECT current_database()"))))
-            )
+            config.write_text(json.dumps(self._configuration(self.database_name)))
             env = {
                 "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                 "HOME": str(directory),

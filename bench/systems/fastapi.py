@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
+from bench.postgres import database_of
 from bench.systems import ROOT, process
 from bench.systems.served import Served, until_it_is_ready
 from relay.database import Database, open_database
@@ -44,6 +45,7 @@ class FastApi(Served):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with self.place.postgres.database() as dsn, open_database(dsn) as self._database:
+            self.database_name = database_of(dsn)
             await lay_tables(self._database)
             with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
                 self._port, number = listener.getsockname()[1], listener.fileno()

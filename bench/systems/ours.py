@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench.postgres import database_of
 from bench.systems import ROOT, process
 from bench.systems.served import Served, until_it_is_ready
 from relay.database import open_database
@@ -58,6 +59,7 @@ class Ours(Served):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with self.place.postgres.database() as dsn, open_database(dsn) as self._database:
+            self.database_name = database_of(dsn)
             with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
                 self._port = listener.getsockname()[1]
                 number = listener.fileno()

@@ -8,11 +8,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import trio
 
 from bench.__main__ import rendered
 from bench.generator import LoadFailed
 from bench.plot import plot
-from bench.postgres import running_postgres
+from bench.postgres import database_of, running_postgres
 from bench.questions import Bench, RunFailed, require_empty
 from bench.questions.catalogue import QUESTIONS
 from bench.questions.offline import burst
@@ -27,6 +28,7 @@ from bench.systems.catalogue import SYSTEMS
 from bench.systems.ours import Ours
 from bench.targets import TARGETS
 from bench.targets import section as targets
+from relay.database import open_database
 
 PAIRS, EACH = 2, 200  # CPU is counted in hundredths of a second: fewer messages may have cost none
 JOB = {"messages": EACH, "outstanding": 2, "posts": 4, "measure_s": 60, "core": None}
@@ -69,6 +71,25 @@ async def test_every_message_is_posted_delivered_and_gone(place: Path) -> None:
         # Nor does a run count that leaves something behind.
         with pytest.raises(RunFailed, match="3 messages were left"):
             await require_empty(Leftover(ours), within_s=0.2)
+
+
+async def test_what_another_system_commits_is_not_counted(place: Path) -> None:
+    async with (
+        running_postgres(place, {"fsync": "off"}) as postgres,
+        postgres.database() as ours,
+        postgres.database() as theirs,
+    ):
+        one, other = database_of(ours), database_of(theirs)
+        assert one != other
+        before = await postgres.counters(one), await postgres.counters(other)
+        async with open_database(ours) as database:
+            for _ in range(40):
+                await database.execute("SELECT 1")
+        with trio.fail_after(30):  # a session that ends reports what it did
+            while (await postgres.counters(one)).since(before[0]).commits < 40:  # noqa: ASYNC110
+                await trio.sleep(0.05)
+        assert (await postgres.counters(other)).since(before[1]).commits == 0
+        assert (await postgres.counters(None)).commits == 0
 
 
 class Leftover(System):
