@@ -45,6 +45,15 @@ def section(question: type[Question], result: Mapping[str, Any], titles: Mapping
     return "\n\n".join(parts)
 
 
+def spread(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of the relay's CPU a message, the dearest round by the cheapest, of the variant in which they are furthest apart; None of one round."""
+    costs: dict[str, list[float]] = {}
+    for row in rows:
+        if row["system"] == OURS and row.get("server_cpu"):
+            costs.setdefault(row["variant"], []).append(row["server_cpu"])
+    return max((max(own) / min(own) for own in costs.values() if len(own) > 1), default=None)
+
+
 def notes(question: type[Question], result: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """Where and when, what was left out, and what does not count."""
     machine, rows = result["machine"], result["rows"]
@@ -57,6 +66,11 @@ def notes(question: type[Question], result: Mapping[str, Any], titles: Mapping[s
     if (busiest := max((row.get("generator_cpu", 0) for row in rows), default=0)) > BUSY:
         said.append(
             f"The load generator used {busiest:.0%} of its core in one run: the fastest systems may be faster than this."
+        )
+    if (wide := spread(rows)) is not None:
+        said.append(
+            f"How even the machine was: the round in which a message cost the relay most took {wide:.1f} times the server CPU of the one "
+            "in which it cost least, of the same variant."
         )
     said += [f"{titles.get(name, name)} is left out: {why}." for name, why in result["left_out"].items()]
     said += [

@@ -173,6 +173,23 @@ def test_a_table_has_medians_ratios_and_what_is_missing() -> None:
     assert "- A peer, 4x1, round 2 does not count: 3 messages were left" in page
 
 
+def test_how_even_the_machine_was_is_said_of_the_variant_that_was_least_even() -> None:
+    def row(variant: str, round_: int, cost: float, system: str = "ours") -> dict[str, object]:
+        return {"system": system, "variant": variant, "round": round_, "rate": 5, "server_cpu": cost}
+
+    rows = [
+        row("1x1", 0, 0.1),
+        row("1x1", 1, 0.15),
+        row("4x1", 0, 0.05),
+        row("4x1", 1, 0.1),
+        row("4x1", 2, 0.7, "peer"),
+    ]
+    page = fill(f"{BEGIN}\n{END}", [Online], {"online": result(rows=rows)}, {"ours": "Ours", "peer": "A peer"})
+    assert "took 2.0 times the server CPU of the one" in page
+    once = fill(f"{BEGIN}\n{END}", [Online], {"online": result(rows=rows[:1])}, {"ours": "Ours"})
+    assert "How even" not in once
+
+
 def test_another_machine_has_a_table_and_a_verdict_of_its_own() -> None:
     other = result(rows=[{"system": "ours", "variant": "1x1", "round": 0, "rate": 9, "server_cpu": 0.2}], rounds=1)
     other["machine"] = {**other["machine"], "processor": "another", "fsync_ms": 0.7}
