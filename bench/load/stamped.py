@@ -47,7 +47,11 @@ class StampedTransport(asyncio.Transport):
         if self._closing:
             return
         if not self._unsent:
-            data = memoryview(data)[self._send(data) :]
+            try:
+                data = memoryview(data)[self._send(data) :]
+            except OSError as error:
+                self._end(error)
+                return
             if data:
                 self._loop.add_writer(self._socket, self._write_on)
         self._unsent += data

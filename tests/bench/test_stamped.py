@@ -110,3 +110,16 @@ def test_the_end_is_told_once() -> None:
         assert ear.lost == [None]
 
     with_an_ear(scene)
+
+
+def test_what_is_written_to_who_has_gone_is_no_error_of_the_writer() -> None:
+    async def scene(ear: Ear, transport: asyncio.Transport, other: socket.socket) -> None:
+        transport.write(b"never read")
+        other.close()  # with something unread: a reset
+        for _ in range(3):
+            transport.write(b"to nobody")
+        await until(lambda: ear.lost)
+        (why,) = ear.lost
+        assert isinstance(why, ConnectionError)
+
+    with_an_ear(scene)
