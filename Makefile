@@ -58,8 +58,8 @@ setup-calls: ## install coturn and espeak-ng (Debian packages), which the tests 
 	@scripts/check_packages.sh "tests of calls" turnserver:coturn espeak-ng:espeak-ng
 
 .PHONY: setup-operator
-setup-operator: ## install Chromium, nginx, Caddy and tor (Debian packages), which tests of the invite page and of deploy/ run
-	@scripts/check_packages.sh "some tests are left out" chromium:chromium nginx:nginx-light caddy:caddy tor:tor || true
+setup-operator: ## install Chromium, nginx, Caddy, tor, systemd and ip (Debian packages), which tests of the invite page, of deploy/ and of cut cables run
+	@scripts/check_packages.sh "some tests are left out" chromium:chromium nginx:nginx-light caddy:caddy tor:tor systemd-analyze:systemd ip:iproute2 || true
 
 # -- use -------------------------------------------------------------------------------------------------------------
 

@@ -196,13 +196,8 @@ TARGETS: tuple[Target, ...] = (
         "at most",
         3.0,
         lever=(
-            "Relay, PostgreSQL and load share two cores, and mail alone keeps both busy. Of a ring beside four frames unanswered, median and "
-            "p99 of each part in ms, by marks put into the code for it: 0.8 and 4 until the relay has read it, 0.7 and 3 until its statement "
-            "has gone, 1.1 and 6 until PostgreSQL has answered, 0.2 and 0.5 until it is on its way to who is rung (idle: 0.4 and 1.5, 0.5 and "
-            "1.2, 0.3 and 1.2, 0.3 and 0.6). perf(1) says what the third is: the process of PostgreSQL that stores rings waits for a core, one "
-            "time in ten for 1 ms on the relay's and for 4 ms on the load generator's, where the one that stores mail has its 2 ms a batch. "
-            "To send the statement in the turn in which the ring is read was written out and tried: 0.2 ms instead of 0.7, and PostgreSQL "
-            "answered later by as much; p99 5 % less, not worth its hundred lines. Shorter batches of mail do help (24 posts: p99 a quarter "
+            "Relay, PostgreSQL and load share two cores, and mail alone keeps both busy: most of a ring's time is a wait for one of them. What "
+            "each part of the way takes, and what was tried, is in decision 41. Shorter batches of mail do help (24 posts: p99 a quarter "
             "less), at three fifths of the rate. What is left is a third core."
         ),
     ),

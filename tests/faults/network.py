@@ -18,10 +18,12 @@ CLONE_NEWNET = 0x40000000
 
 
 def permitted() -> bool:
-    """Whether this machine lets us make namespaces."""
+    """Whether this machine lets us make namespaces. Root without ip(8) has to learn it by a failure: `make setup-operator` brings that."""
     name = f"sv-try-{os.getpid()}"
-    if os.geteuid() != 0 or shutil.which("ip") is None:
+    if os.geteuid() != 0:
         return False
+    if shutil.which("ip") is None:
+        return True
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode == 0
     if made:
         subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
