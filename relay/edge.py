@@ -31,7 +31,6 @@ import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
@@ -225,8 +224,10 @@ class FencedConnection(TCPServer):
         look for them among everything that is alive (relay/collector.py).
         """
         protocol = vars(self).get("protocol")
+        if isinstance(protocol, FencedProtocol) and protocol.websocket is not None:
+            protocol.websocket.fall_apart()
         for part in (vars(protocol or self).get("stream"), protocol, self):
-            if isinstance(part, FencedConnection | FencedProtocol | WSStream | HTTPStream):
+            if isinstance(part, FencedConnection | FencedProtocol | HTTPStream):
                 vars(part).clear()
 
     # reading
@@ -434,8 +435,10 @@ class FencedConnection(TCPServer):
                 if isinstance(self.stream, trio.SSLStream):
                     self._reading.cancel()  # TLS cannot close one direction alone; `aclose` sends its close_notify
                 else:
-                    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                        await self.stream.send_eof()
+                    # Trio's send_eof does no more, but on a peer that has gone, which is most, its error and the frames below would
+                    # from Python 3.12 on refer to each other.
+                    with contextlib.suppress(OSError):
+                        self._transport.socket.shutdown(socket.SHUT_WR)
 
     def _abort(self, why: type[PeerGone] | type[SlowReader]) -> None:
         """Reset the connection now, without a checkpoint: what the peer did not take is dropped by the kernel too.

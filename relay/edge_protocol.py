@@ -120,6 +120,7 @@ class FencedProtocol(H11Protocol):
 
     def __init__(self, max_message_bytes: int, wire: Wire, *connection: Any) -> None:
         super().__init__(*connection)
+        self.websocket: FencedWebSocket | None = None
         self._max_message_bytes = max_message_bytes
         self._wire = wire
 
@@ -161,7 +162,8 @@ class FencedProtocol(H11Protocol):
             # permessage-deflate is accepted by Hypercorn whenever it is offered, and inflated before any check of size:
             # 1 MB on the wire takes 900 MB of memory. What nobody above sees, nobody can negotiate.
             headers = [(name, value) for name, value in headers if name != DEFLATE_OFFER]
-            self.stream = FencedWebSocket(self._max_message_bytes, self._wire, *place, self.stream_send, STREAM_ID)
+            self.websocket = FencedWebSocket(self._max_message_bytes, self._wire, *place, self.stream_send, STREAM_ID)
+            self.stream = self.websocket
             self.connection = H11WSConnection(cast(h11.Connection, self.connection))
         else:
             self.stream = FencedHTTPStream(*place, self.stream_send, STREAM_ID)

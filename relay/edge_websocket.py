@@ -22,7 +22,7 @@ from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as FrameEvent
-from wsproto.frame_protocol import CloseReason
+from wsproto.frame_protocol import CloseReason, FrameProtocol
 from wsproto.utilities import LocalProtocolError
 
 from relay.errors import BadFrame, PeerGone, SlowReader
@@ -278,7 +278,14 @@ class FencedWebSocket(WSStream):
         return self._library
 
     @connection.setter
-    def connection(self, made_at_the_handshake: Connection) -> None: ...
+    def connection(self, made_at_the_handshake: Connection) -> None:
+        _take_apart(made_at_the_handshake)
+
+    def fall_apart(self) -> None:
+        """Called when all is over: what refers to each other is freed at once."""
+        if self._library is not None:
+            _take_apart(self._library)
+        vars(self).clear()
 
     def _hears(self) -> bool:
         return not self.closed and (self.state is _CONNECTED or self.state is _CLOSED)
@@ -341,6 +348,13 @@ class FencedWebSocket(WSStream):
                 await self._send_wsproto_event(Ping())
                 with trio.move_on_after(self.config.websocket_ping_interval or 0):
                     await self._left.wait()
+
+
+def _take_apart(connection: Connection) -> None:
+    """Its parser is a generator, which refers to what refers to it."""
+    for part in vars(connection).values():
+        if isinstance(part, FrameProtocol):
+            vars(part).clear()
 
 
 class FencedTaskGroup(TaskGroup):

@@ -59,6 +59,7 @@ BODY_WITHIN_S: Final = 60
 """How long a body may take to arrive; a registration needs 40 s at 50 kbit/s."""
 RETRY_AFTER_S: Final = {429: 60, 503: 5}
 # RFC 9110 section 11.6.1 asks for a challenge with every 401.
+_RENAMED: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 CHALLENGES: Final[dict[str, str]] = {
     Unauthorized.code: "Bearer",
     BadInvite.code: "Invite",
@@ -155,12 +156,24 @@ def _view(call: Call, services: Callable[[], Services]) -> Callable[..., Awaitab
         except HTTPException as error:
             return problem(_of_http_exception(error))
         except Exception as error:  # whatever it is, its message may quote what nobody should read
-            ours = error if isinstance(error, RelayError) else RelayError()
-            if ours.status == RelayError.status:
-                log.error("%s %s: %s", call.method, call.path, describe(error))
-            return problem(ours)
+            return problem(_told(error, call))
 
     return view
+
+
+def reason_phrase(status: int) -> str:
+    """As RFC 9110 section 15 has it, whatever the Python: before 3.13 it had older words for two of them."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
+
+
+def _told(error: Exception, call: Call) -> RelayError:
+    """What a caller gets to know of it. Not a variable of the frame that caught it, which the error's traceback has: they would refer to each
+    other, with the whole request between them, until a collector comes by.
+    """
+    ours = error if isinstance(error, RelayError) else RelayError()
+    if ours.status == RelayError.status:
+        log.error("%s %s: %s", call.method, call.path, describe(error))
+    return ours
 
 
 async def _serve(call: Call, services: Services, path: Mapping[str, UUID]) -> Response:
@@ -246,7 +259,7 @@ def problem(error: RelayError, *, allow: Sequence[str] = ()) -> Response:
         (error.code, error.detail) if error.status != RelayError.status else (RelayError.code, RelayError.detail)
     )
     document: dict[str, Any] = {
-        "title": HTTPStatus(error.status).phrase,
+        "title": reason_phrase(error.status),
         "status": error.status,
         "code": code,
         "detail": detail,

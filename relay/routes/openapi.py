@@ -10,7 +10,6 @@ import inspect
 import json
 import sys
 from collections import defaultdict
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final, Literal
 
@@ -20,7 +19,7 @@ from pydantic.json_schema import models_json_schema
 from relay.errors import BadRequest, RelayError
 from relay.frames import B64, JsonDict
 from relay.routes.anonymous import DISTRIBUTION
-from relay.routes.http import CHALLENGES, RETRY_AFTER_S, Call, Lane
+from relay.routes.http import CHALLENGES, RETRY_AFTER_S, Call, Lane, reason_phrase
 from relay.routes.table import CALLS
 
 _REF: Final = "#/components/schemas/{model}"
@@ -144,7 +143,7 @@ def _failure(status: int, errors: list[type[RelayError]]) -> JsonDict:
         headers["Retry-After"] = {"required": True, "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"}}
     if challenges := sorted(CHALLENGES[code] for code in codes if code in CHALLENGES):
         headers["WWW-Authenticate"] = {"required": True, "schema": {"enum": challenges}}
-    described = f"{HTTPStatus(status).phrase}: " + ", ".join(f"`{code}`" for code in codes)
+    described = f"{reason_phrase(status)}: " + ", ".join(f"`{code}`" for code in codes)
     answer: JsonDict = {"description": described, "content": {"application/problem+json": {"schema": schema}}}
     return answer | ({"headers": headers} if headers else {})
 

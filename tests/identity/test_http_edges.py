@@ -171,7 +171,9 @@ async def test_every_error_is_a_problem_document(error: type[RelayError]) -> Non
     assert response.content_type == "application/problem+json"
     assert response.status_code == document["status"] == error.status
     assert document["code"] == error.code
-    assert document["title"] == HTTPStatus(error.status).phrase
+    # Older Pythons have older words for these two.
+    renamed = {413: "Content Too Large", 422: "Unprocessable Content"}
+    assert document["title"] == renamed.get(error.status, HTTPStatus(error.status).phrase)
     assert ("fields" in document) == (error.code == "bad_request")
     assert ("Retry-After" in response.headers) == (error.status in (429, 503))
     assert ("WWW-Authenticate" in response.headers) == (error.status == 401)
