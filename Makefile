@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 BIND ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?=
+PYTHONS ?=
 UPGRADE ?=
 WRITE ?=
 EXAMPLES ?= 300
@@ -22,9 +23,11 @@ REPEAT ?= 5
 PUBLISH ?=
 WAITING ?=
 
-BIN := .venv/bin
+# Another directory here and another PYTHON, and every command is for that one: make test-relay VENV=.make/python3.13 PYTHON=python3.13
+VENV ?= .venv
+BIN := $(VENV)/bin
 # Stamps lie inside what they stand for, so removing a directory is enough to have it made again.
-PYTHON_READY := .venv/ready
+PYTHON_READY := $(VENV)/ready
 CLIENT_READY := mobile/node_modules/.ready
 
 .PHONY: help
@@ -37,7 +40,7 @@ help: ## list the commands
 setup: $(PYTHON_READY) $(CLIENT_READY) ## install what the other commands need (done once, and again when a lock file changes)
 
 $(PYTHON_READY): requirements.lock pyproject.toml scripts/make_venv.sh
-	@PYTHON="$(PYTHON)" scripts/make_venv.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/make_venv.sh
 	@echo "Installing the relay's packages, each checked against its hash in requirements.lock ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -130,8 +133,12 @@ test-android: $(CLIENT_READY) ## the app's Kotlin on a JVM: engine and services,
 test-relay: setup setup-calls setup-operator ## tests of the relay (some of them ask libsignal under Node)
 	@# Files side by side: they mostly wait for processes that start, deadlines that pass, disks.
 	@# With AGAIN=1 only what failed, if the run before got to its end (1): another run of everything would find other bad luck.
-	$(BIN)/pytest -n 4 --dist loadfile $(if $(AGAIN),--last-failed,--cache-clear) || \
-		{ code=$$?; ((code == 1)) || rm -f .pytest_cache/v/cache/lastfailed; exit $$code; }
+	$(BIN)/pytest -n 4 --dist loadfile -o cache_dir=$(VENV)/pytest $(if $(AGAIN),--last-failed,--cache-clear) || \
+		{ code=$$?; ((code == 1)) || rm -f $(VENV)/pytest/v/cache/lastfailed; exit $$code; }
+
+.PHONY: test-pythons
+test-pythons: setup ## the relay's tests on the other Pythons it runs on, those of 3.11 to 3.13 that are here (PYTHONS="/path/to/python ...")
+	@PYTHONS="$(PYTHONS)" AGAIN="$(AGAIN)" scripts/test_pythons.sh
 
 .PHONY: test-both
 test-both: setup ## tests of the client core against a relay that it starts

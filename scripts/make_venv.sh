@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Makes .venv with the newest Python of the system that the relay runs on (3.11 to 3.13), else with the newest on PATH; keeps one that is there.
-# PYTHON=/path/to/python chooses another.
+# PYTHON=/path/to/python chooses another, VENV=directory another place.
 set -euo pipefail
+venv="${VENV:-.venv}"
 
 suits() {
     "$1" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
-if suits .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; then
+if suits "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     exit 0
 fi
 
@@ -48,6 +49,7 @@ if [[ -z "$complete" ]]; then
     complete="$found"
 fi
 
-echo "Making .venv with $("$complete" --version) ..."
-rm -rf .venv
-"$complete" -m venv .venv
+echo "Making $venv with $("$complete" --version) ..."
+rm -rf "$venv"
+mkdir -p "$(dirname "$venv")"
+"$complete" -m venv "$venv"

@@ -32,11 +32,12 @@ _put = PostgresMailbox.put
 _pages = PostgresMailbox.pages
 
 
-async def _in_the_background(self: PostgresMailbox, batches: list[Sequence[Posting]]) -> None:
-    await trio.sleep(0.25)
+async def _in_the_background(self: PostgresMailbox, batches: list[tuple[float, Sequence[Posting]]]) -> None:
     while batches:
+        came, batch = batches[0]
+        await trio.sleep_until(came + 1)
         try:
-            await _put(self, batches[0])
+            await _put(self, batch)
         except DatabaseUnavailable:
             await trio.sleep(0.25)
         else:
@@ -44,11 +45,11 @@ async def _in_the_background(self: PostgresMailbox, batches: list[Sequence[Posti
 
 
 def ack_before_commit() -> None:
-    """Answers `posted` at once and commits a moment later."""
-    waiting: list[Sequence[Posting]] = []
+    """Answers `posted` at once and commits a second later. (Sooner, and what is killed on a busy machine has now and then nothing to lose.)"""
+    waiting: list[tuple[float, Sequence[Posting]]] = []
 
     async def put(self: PostgresMailbox, batch: Sequence[Posting]) -> list[Outcome]:
-        waiting.append(batch)
+        waiting.append((trio.current_time(), batch))
         if len(waiting) == 1:
             trio.lowlevel.spawn_system_task(_in_the_background, self, waiting)
         return [Stored.NEW] * len(batch)
