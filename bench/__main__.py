@@ -18,6 +18,7 @@ import click
 import trio
 
 from bench.generator import BUSY
+from bench.pace import level, watching
 from bench.plot import plot
 from bench.postgres import running_postgres
 from bench.questions import Bench, Question
@@ -93,14 +94,26 @@ async def ask(
     cores = sorted(os.sched_getaffinity(0))
     server_core, generator_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
     answers: dict[str, dict[str, Any]] = {}
-    with working_directory(parent) as directory:
+    with working_directory(parent) as directory, watching(directory, cores[:2]) as watched:
         about = machine(directory)
         async with running_postgres(directory / "postgres") as postgres:
             for kind in questions:
                 tell(f"{kind.name}: {kind.title}")
-                bench = Bench(directory, postgres, systems, rounds, quick, tell, server_core, generator_core, waiting)
+                bench = Bench(
+                    directory,
+                    postgres,
+                    systems,
+                    rounds,
+                    quick,
+                    tell,
+                    server_core,
+                    generator_core,
+                    waiting,
+                    watched=watched,
+                )
                 began = time.monotonic()
                 rows = await kind().run(bench)
+                level(rows)
                 answers[kind.name] = {
                     "rows": rows,
                     "left_out": bench.left_out,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import trio
 
 from bench.generator import LoadFailed
+from bench.pace import Watched
 from bench.postgres import Postgres
 from bench.systems import NotStarted, Place, System
 
@@ -50,6 +51,8 @@ class Bench:
     generator_core: int | None
     waiting: int = 0
     """Envelopes to measure growth with; 0: as the question has it."""
+    watched: Watched | None = None
+    """Who watches the cores."""
     left_out: dict[str, str] = field(default_factory=dict)
     """System -> why it is not in the table."""
     failures: list[Row] = field(default_factory=list)
@@ -60,7 +63,7 @@ class Bench:
         """One system, started, in a directory of its own."""
         place = self.directory / f"{kind.name}-{trio.current_time():.3f}"
         place.mkdir(mode=0o755)
-        system = kind(Place(place, self.postgres, self.server_core if pinned else None))
+        system = kind(Place(place, self.postgres, self.server_core if pinned else None, self.watched))
         async with system.running():
             yield system
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,10 +25,12 @@ class Meter:
 
     system: System
     readings: list[tuple[float, float, Counters]] = field(default_factory=list)
+    read_at: list[float] = field(default_factory=list)
 
     async def read(self) -> None:
         postgres = self.system.place.postgres
         cpu = self.system.cpu_seconds(), postgres.cpu_seconds()
+        self.read_at.append(time.monotonic())
         self.readings.append((*cpu, await postgres.counters(self.system.database_name)))
 
     def per_message(self, messages: int) -> Row:
@@ -39,6 +42,15 @@ class Meter:
             "postgres_cpu": 1000 * (postgres_end - postgres) / many,
             "wal_bytes": after.since(before).wal_bytes / many,
         }
+
+    def paces(self, generator_core: int | None) -> Row:
+        """What the watched loop took meanwhile on the server's core, and on the generator's, which PostgreSQL uses most of."""
+        watched = self.system.place.watched
+        if watched is None:
+            return {}
+        cores = {"server_loop_ns": self.system.place.core, "postgres_loop_ns": generator_core}
+        seen = {name: watched.loop_ns(core, *self.read_at) for name, core in cores.items()}
+        return {name: took for name, took in seen.items() if took is not None}
 
 
 async def exchange(system: System, people: list[Person], **job: Any) -> Row:
@@ -60,7 +72,7 @@ async def exchange(system: System, people: list[Person], **job: Any) -> Row:
         max(result["all_messages"], 1),
     )
     whole = {"fsyncs": counted.fsyncs / many, "commits": counted.commits / many}
-    return {**result, **whole, **meter.per_message(result["messages"])}
+    return {**result, **whole, **meter.per_message(result["messages"]), **meter.paces(job.get("core"))}
 
 
 class Online(Question):
@@ -73,7 +85,9 @@ class Online(Question):
         Column("p50_ms", "p50 ms", 1),
         Column("p99_ms", "p99 ms", 1),
         Column("server_cpu", "server CPU s/1000", 3),
+        Column("server_cpu_at_full_pace", "at full pace", 3),
         Column("postgres_cpu", "PostgreSQL CPU s/1000", 3),
+        Column("postgres_cpu_at_full_pace", "PostgreSQL at full pace", 3),
         Column("fsyncs", "fsyncs/msg", 3),
         Column("wal_bytes", "WAL B/msg"),
         Column("generator_cpu", "generator CPU", 2),

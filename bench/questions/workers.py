@@ -41,6 +41,7 @@ class Workers(Question):
         Column("server_cpu", "server CPU s/1000", 3),
         Column("postgres_cpu", "PostgreSQL CPU s/1000", 3),
         Column("times_one", "server CPU by that of one", 2),
+        Column("times_one_at_one_pace", "the same at one pace", 2),
         Column("generator_cpu", "generator CPU", 2),
     )
 
@@ -80,4 +81,7 @@ def compare(rows: list[Row], round_: int, one: str, other: str) -> None:
     """Gives a row its ratio to that of one process, if both runs counted."""
     found = {row["variant"]: row for row in rows if row["round"] == round_}
     if one in found and other in found:
-        found[other]["times_one"] = found[other]["server_cpu"] / found[one]["server_cpu"]
+        a, b = found[other], found[one]
+        a["times_one"] = a["server_cpu"] / b["server_cpu"]
+        if "server_loop_ns" in a and "server_loop_ns" in b:
+            a["times_one_at_one_pace"] = a["times_one"] * b["server_loop_ns"] / a["server_loop_ns"]

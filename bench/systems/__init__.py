@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import trio
 
+from bench.pace import Watched
 from bench.postgres import Postgres
 from bench.processes import cpu_seconds, pss_bytes
 
@@ -29,11 +30,12 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a system runs: a directory of its own, the common PostgreSQL, and the core it is tied to (None: none)."""
+    """Where a system runs: a directory of its own, the common PostgreSQL, the core it is tied to (None: none), and who watches the cores."""
 
     directory: Path
     postgres: Postgres
     core: int | None
+    watched: Watched | None = None
 
 
 class System(ABC):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ import trio
 
 from bench.__main__ import rendered
 from bench.generator import LoadFailed
+from bench.pace import Watched, watching
 from bench.plot import plot
 from bench.postgres import database_of, running_postgres
 from bench.questions import Bench, RunFailed, require_empty
@@ -34,18 +36,26 @@ PAIRS, EACH = 2, 200  # CPU is counted in hundredths of a second: fewer messages
 JOB = {"messages": EACH, "outstanding": 2, "posts": 4, "measure_s": 60, "core": None}
 
 
-def bench_in(directory: Path, postgres: Any) -> Bench:
-    return Bench(directory, postgres, (Ours,), 1, True, print, None, None)
+def bench_in(directory: Path, postgres: Any, watched: Watched | None = None) -> Bench:
+    return Bench(directory, postgres, (Ours,), 1, True, print, None, None, watched=watched)
 
 
 @pytest.mark.timeout(240)
 async def test_every_message_is_posted_delivered_and_gone(place: Path) -> None:
+    with watching(place.parent, sorted(os.sched_getaffinity(0))[:2]) as watched:
+        await every_message_counts(place, watched)
+
+
+async def every_message_counts(place: Path, watched: Watched) -> None:
     async with (
         running_postgres(place, {"fsync": "off"}) as postgres,
-        bench_in(place.parent, postgres).running(Ours) as ours,
+        bench_in(place.parent, postgres, watched).running(Ours) as ours,
     ):
         people = await ours.people(PAIRS)
         numbers = await exchange(ours, people, **JOB)
+        assert (
+            numbers["server_loop_ns"] == numbers["postgres_loop_ns"] > 1_000
+        )  # nobody is tied, so both are of all cores
         assert (numbers["messages"], numbers["all_messages"], numbers["doubled"]) == (PAIRS * EACH, PAIRS * EACH, 0)
         assert await ours.mailbox_rows() == 0
         assert numbers["wal_bytes"] > 1024
