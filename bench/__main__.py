@@ -161,9 +161,7 @@ def write_page() -> None:
 @click.option("--systems", "system_names", help="Names with commas between; all by default.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Runs of each, interleaved.")
 @click.option("--quick", is_flag=True, help="Shorter runs, for developers.")
-@click.option(
-    "--waiting", default=0, type=click.IntRange(0), help="Envelopes for `growth`, instead of 10^5 and of 10^6."
-)
+@click.option("--waiting", default=0, type=click.IntRange(0), help="Envelopes for `growth`, besides 10^5 and 10^6.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Puts the results into this file.")
 @click.option(
     "--publish", is_flag=True, help="Puts the results into docs/benchmarks/ and the tables into docs/benchmarks.md."

@@ -109,6 +109,15 @@ BURSTS = (
     "next lever is to answer a WebSocket's handshake without HTTP's layers."
 )
 
+GROWTH = (
+    "It is mostly PostgreSQL that takes more. Each post counts its recipient's mailbox in the index of every partition, nine after a month and "
+    "three in a new relay, and an index with many entries is gone down three levels where an empty one ends at once. Measured apart, by "
+    "batches of 22, a post costs its backend 37 microseconds in a new relay, 46 with nine empty partitions, 58 among a million, and 42 there "
+    "if it does not count. Cores also ran slower beside full tables than beside empty ones in most rounds; whether that is the tables' "
+    "doing, by their traffic with memory and disk, is not known, so the ratio at one pace may be too kind. The next lever is not to "
+    "count each time: a mailbox that was found half empty has room for some posts more."
+)
+
 CROSSING = (
     "Of two processes each has half of the pairs, so its batches and turns are half as large, and its messages dearer: the table has "
     "what one process with half of the pairs costs, where nothing crosses. What crosses goes by a local socket, sixteen envelopes in "
@@ -228,12 +237,20 @@ TARGETS: tuple[Target, ...] = (
         ),
     ),
     Target(
-        "CPU of a message among a million that wait, and after a week of churn, by that of an empty relay",
+        "CPU of a message while up to ten million wait, and after a week of churn, by that of an empty relay",
         "growth",
         most("times_empty"),
         "at most",
         1.5,
-        lever="Each partition is one more index to look into; the columns of PostgreSQL tell whether it is that.",
+        lever=GROWTH,
+    ),
+    Target(
+        "The same at one pace of the cores",
+        "growth",
+        most("times_empty_at_one_pace"),
+        "at most",
+        1.5,
+        lever=GROWTH,
     ),
     *(
         Target(

@@ -50,7 +50,7 @@ class Bench:
     server_core: int | None
     generator_core: int | None
     waiting: int = 0
-    """Envelopes to measure growth with; 0: as the question has it."""
+    """So many envelopes are waiting in one more relay of question growth; 0: none."""
     watched: Watched | None = None
     """Who watches the cores."""
     left_out: dict[str, str] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from functools import partial
 import trio
 
 from bench.mail import TTL_S, Sizes, churn, fill_mailboxes, sizes
+from bench.pace import COSTS
 from bench.questions import Bench, Column, Question, Row, turns
 from bench.questions.online import MEASURE_S, PAIRS, WARM_S, exchange
 from bench.systems import Person, System
@@ -70,6 +71,19 @@ async def hasty_autovacuum(bench: Bench) -> AsyncIterator[None]:
         await admin.fetchval("SELECT pg_reload_conf()")
 
 
+def compare(rows: list[Row]) -> None:
+    """Gives each row its ratio to that of the empty relay of the same round."""
+    empty = {row["round"]: row for row in rows if row["variant"] == EMPTY}
+    for row in rows:
+        one = empty.get(row["round"])
+        if one is None or "cpu" not in row:
+            continue
+        row["times_empty"] = row["cpu"] / one["cpu"]
+        if all(loop in both for both in (row, one) for loop in COSTS.values()):
+            here, there = (sum(both[cost] / both[loop] for cost, loop in COSTS.items()) for both in (row, one))
+            row["times_empty_at_one_pace"] = here / there
+
+
 class Growth(Question):
     name = "growth"
     title = f"Growth: 50 pairs, 1 outstanding, while mail waits for {ACCOUNTS:,} others"
@@ -81,6 +95,7 @@ class Growth(Question):
         Column("server_cpu", "server CPU s/1000", 3),
         Column("postgres_cpu", "PostgreSQL CPU s/1000", 3),
         Column("times_empty", "both, times that of an empty relay", 2),
+        Column("times_empty_at_one_pace", "the same at one pace", 2),
         Column("waiting", "waiting"),
         Column("partitions", "partitions"),
         Column("table_mib", "table MiB"),
@@ -94,7 +109,7 @@ class Growth(Question):
         if Ours not in bench.systems:
             return rows
         now, smaller = int(time.time()), 20 if bench.quick else 1
-        levels = [level // smaller for level in ([bench.waiting] if bench.waiting else LEVELS)]
+        levels = [level // smaller for level in (*LEVELS, *([bench.waiting] if bench.waiting else []))]
         need = BYTES_A_MESSAGE * (sum(levels) + ACCOUNTS + 2 * CHURNED)
         if (free := shutil.disk_usage(bench.directory).free) < need:
             bench.left_out["ours"] = f"{need >> 30} GiB are needed, and {free >> 30} are free"
@@ -127,10 +142,7 @@ class Growth(Question):
             bench.tell(f"  what had expired was dropped in {time.monotonic() - began:.2f} s")
             left = on_disk(await sizes(churned.database))
             rows.append({"system": "ours", "variant": "the expired week dropped", "round": 0, **left})
-        empty = {row["round"]: row["cpu"] for row in rows if row["variant"] == EMPTY}
-        for row in rows:
-            if row["round"] in empty and "cpu" in row:
-                row["times_empty"] = row["cpu"] / empty[row["round"]]
+        compare(rows)
         order = [*systems, "before churn", "the expired week dropped"]
         return sorted(rows, key=lambda row: (row["round"], order.index(row["variant"])))
 

@@ -22,7 +22,7 @@ async def test_mail_waits_while_others_are_measured(place: Path, monkeypatch: py
         monkeypatch.setattr(growth, name, value)
     said: list[str] = []
     async with running_postgres(place, {"fsync": "off"}) as postgres:
-        bench = Bench(place.parent, postgres, (Ours,), 1, False, said.append, None, None)
+        bench = Bench(place.parent, postgres, (Ours,), 1, False, said.append, None, None, waiting=2 * LEVEL)
         rows = await growth.Growth().run(bench)
         too_much = Bench(place.parent, postgres, (Ours,), 1, False, said.append, None, None, waiting=10**12)
         assert await growth.Growth().run(too_much) == []
@@ -30,16 +30,36 @@ async def test_mail_waits_while_others_are_measured(place: Path, monkeypatch: py
         assert await postgres.admin.fetchval("SHOW autovacuum_naptime") == "1min"
     assert (bench.failures, bench.left_out) == ([], {})
     found = {row["variant"]: row for row in rows}
-    assert list(found) == ["nothing waits", "1,000 wait", "after churn", "before churn", "the expired week dropped"]
+    measured = ["nothing waits", "1,000 wait", "2,000 wait", "after churn"]
+    assert list(found) == [*measured, "before churn", "the expired week dropped"]
     assert found["nothing waits"]["times_empty"] == 1
-    for variant in ("nothing waits", "1,000 wait", "after churn"):
+    for variant in measured:
         assert found[variant]["messages"] > 0
         assert found[variant]["times_empty"] > 0
-    assert (found["nothing waits"]["waiting"], found["1,000 wait"]["waiting"]) == (0, LEVEL)
+    assert [found[variant]["waiting"] for variant in measured[:3]] == [0, LEVEL, 2 * LEVEL]
     assert found["before churn"]["waiting"] == ACCOUNTS
     assert ACCOUNTS < found["after churn"]["waiting"] <= ACCOUNTS + STAYED + 4
     # What stayed of the expired week went with it; what stayed of this week did not.
     assert ACCOUNTS < found["the expired week dropped"]["waiting"] < found["after churn"]["waiting"]
     assert found["the expired week dropped"]["table_mib"] < found["after churn"]["table_mib"]
-    [target] = [one for one in TARGETS if one.question == "growth"]
+    target = next(one for one in TARGETS if one.question == "growth")
     assert target.measured({"growth": {"rows": rows}}) == max(row.get("times_empty", 0) for row in rows)
+
+
+def test_costs_are_compared_within_a_round_as_they_were_and_at_one_pace() -> None:
+    empty = {"variant": growth.EMPTY, "round": 0, "cpu": 0.1, "server_cpu": 0.08, "postgres_cpu": 0.02}
+    full = {"variant": "9 wait", "round": 0, "cpu": 0.3, "server_cpu": 0.24, "postgres_cpu": 0.06}
+    other = {**full, "round": 1}
+    rows = [
+        empty | {"server_loop_ns": 100, "postgres_loop_ns": 50},
+        full | {"server_loop_ns": 300, "postgres_loop_ns": 50},
+        other,
+    ]
+    growth.compare(rows)
+    assert rows[1]["times_empty"] == pytest.approx(3)
+    assert rows[1]["times_empty_at_one_pace"] == pytest.approx((0.24 / 300 + 0.06 / 50) / (0.08 / 100 + 0.02 / 50))
+    assert "times_empty" not in rows[2]
+    unseen = [empty, full]
+    growth.compare(unseen)
+    assert unseen[1]["times_empty"] == pytest.approx(3)
+    assert "times_empty_at_one_pace" not in unseen[1]
