@@ -92,6 +92,8 @@ class StampedTransport(asyncio.Transport):
         if not data:
             self._end(None)
             return
+        # The kernel begins to stamp a moment after the first socket has asked for it; what came before has no note.
+        self._protocol.arrived_at = time.time()
         for level, kind, value in notes:
             if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
                 seconds, nanoseconds = _TIMESPEC.unpack(value)

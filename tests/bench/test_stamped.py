@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
-from bench.load.stamped import connect_stamped
+import pytest
+
+from bench.load.stamped import SO_TIMESTAMPNS, connect_stamped
 
 BUSY_S = 0.3
 
@@ -36,6 +38,20 @@ async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stamps() -> Iterator[None]:
+    """The kernel begins to stamp a moment after the first socket has asked for it, and goes on while one does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as asking:
+        asking.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        other, _ = listener.accept()
+        with other:
+            notes: list[object] = []
+            while not notes:
+                other.send(b"?")
+                _, notes, _, _ = asking.recvmsg(1, 1024)
+            yield
 
 
 def with_an_ear(scene: Callable[[Ear, asyncio.Transport, socket.socket], Awaitable[None]]) -> None:
