@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from hashlib import sha256
+from statistics import median
 from typing import Any
 from uuid import UUID
 
@@ -61,11 +62,19 @@ async def costs(connection: HeldConnection, account_id: UUID) -> dict[str, int]:
     return told
 
 
-OLDER_SNAPSHOTS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND (datname = $1 OR datname IS NULL)
+DELETE_BUT_ONE = """
+WITH gone AS (DELETE FROM envelopes WHERE envelope_id <> (SELECT envelope_id FROM envelopes ORDER BY 1 LIMIT 1))
+SELECT current_database()::text, pg_current_xact_id()::text
 """
-"""Of autovacuum, above all. Only a superuser sees those of others."""
+
+DEAD_TO_ALL = """
+SELECT $2::text::xid8 < pg_snapshot_xmin(pg_current_snapshot()) AND NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND (datname = $1 OR datname IS NULL)
+)
+"""
+"""What transaction $2 deleted in database $1: no transaction of any database is older and still runs, and nobody in this one looks through
+an older snapshot. Only a superuser sees the snapshots of others."""
 
 STATEMENTS = {
     "put": mailbox.PUT,
@@ -112,17 +121,17 @@ async def test_a_message_costs_the_same_after_many_that_came_and_went(
             await connection.execute(f"PREPARE {name} AS {statement}")
         alone = await costs(connection, account_id)
         await database.execute(ENVELOPES, str(new_id()), bytes(1024), CAME_AND_WENT)
-        await database.execute(
-            "DELETE FROM envelopes WHERE envelope_id <> (SELECT envelope_id FROM envelopes ORDER BY 1 LIMIT 1)"
-        )
-        own = await database.fetchval("SELECT current_database()")
-        # While somebody has an older snapshot, no row is dead to all, and none can be marked.
+        own, deletion = await database.fetchrow(DELETE_BUT_ONE)
+        # Until then none of them can be marked: PostgreSQL compares with the oldest transaction of all databases, and tests beside this
+        # one hold some open for seconds.
         async with open_database(postgres_server.superuser_dsn(), settings=DatabaseSettings(pool_size=1)) as admin:
             with trio.fail_after(30):
-                while await admin.fetchval(OLDER_SNAPSHOTS, own):  # noqa: ASYNC110
+                while not await admin.fetchval(DEAD_TO_ALL, own, deletion):  # noqa: ASYNC110
                     await trio.sleep(0.05)
         await costs(connection, account_id)
-        after = await costs(connection, account_id)
+        several = [await costs(connection, account_id) for _ in range(5)]
+    # Now and then a message finds an index page full, and clears it of what was marked: of some hundred messages one pays for that.
+    after = {name: median(cost[name] for cost in several) for name in alone}
     for name, before in alone.items():
         assert after[name] <= before * 1.5 + CAME_AND_WENT / 50, (name, alone, after)  # index pages, not rows
 
