@@ -107,7 +107,7 @@ async def churn(database: Database, week: Week, messages: int, waiting: int) -> 
             ids = [UUID(int=hour_ms << 80 | 7 << 76 | uuid4().int & (1 << 76) - 1) for _ in range(BATCH)]
             to = [accounts[(first + n) * 7919 % len(accounts)] for n in range(BATCH)]
             same = [ACCESS] * BATCH, [os.urandom(32) * 32] * BATCH, [hour_ms // 1000] * BATCH, [False] * BATCH
-            left_out = await puts.fetch(queries.PUT, to, ids, *same, *NO_QUOTA)
+            left_out = await puts.fetch(queries.PUT, to, ids, *same, *NO_QUOTA, [False] * BATCH)
             assert not left_out
             queue.extend(pair for n, pair in enumerate(zip(to, ids, strict=True), start=first) if n % LEFT_ONE_IN)
             while len(queue) > waiting + BATCH:

@@ -14,6 +14,7 @@ from uuid import UUID
 from relay.config import Settings
 from relay.database import Database
 from relay.errors import DatabaseUnavailable, Refusal
+from relay.headroom import Headroom
 from relay.held_connection import HeldConnection
 from relay.post_store import ACK_SETUP, HOT_SETUP, PUT_SETUP, PostStore, Statements
 from relay.queries import mailbox as queries
@@ -38,6 +39,7 @@ class PostgresMailbox(PostStore):
         self._reads = reads
         self._begins = begins
         self._quota = (settings.mailbox_envelopes, settings.mailbox_bytes, settings.mailbox_stranger_envelopes)
+        self._headroom = Headroom(settings.mailbox_envelopes, settings.mailbox_bytes)
 
     @staticmethod
     @asynccontextmanager
@@ -57,7 +59,7 @@ class PostgresMailbox(PostStore):
         Raises:
             DatabaseUnavailable: nothing is known about any of them; the same posts may be put again.
         """
-        outcomes = await self._put(batch, [p.at for p in batch], *self._quota)
+        outcomes = await self._put(batch, [p.at for p in batch], *self._quota, headroom=self._headroom)
         full = {p.account_id for p, outcome in zip(batch, outcomes, strict=True) if outcome is Refusal.MAILBOX_FULL}
         if full:
             # The batch is committed by now; a note that is lost is written with the next refusal.

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from relay.database import Database, Row
 from relay.errors import DatabaseUnavailable, Refusal
+from relay.headroom import Headroom
 from relay.held_connection import HeldConnection
 from relay.records import AckBatch, Outcome, Posting, Stored
 
@@ -54,12 +55,14 @@ class PostStore:
         self._puts = puts
         self._removes = removes
 
-    async def _put(self, batch: Sequence[Posting], times: list[int], *limits: int) -> list[Outcome]:
+    async def _put(
+        self, batch: Sequence[Posting], times: list[int], *limits: int, headroom: Headroom | None = None
+    ) -> list[Outcome]:
         """`times` of arrival or of expiry, one a posting."""
         accounts = [p.account_id for p in batch]
-        one_each = len({account_id.int for account_id in accounts}) == len(
-            batch
-        )  # a number's hash is cheaper than a UUID's
+        numbers = [account_id.int for account_id in accounts]  # whose hash is cheaper than a UUID's
+        one_each = len(set(numbers)) == len(numbers)
+        has_room = headroom.take(batch, numbers, one_each=one_each) if headroom else []
         rows = await self._puts.fetch(
             self._statements.put_one_each if one_each else self._statements.put,
             accounts,
@@ -69,8 +72,13 @@ class PostStore:
             times,
             [p.wait_s > 0 for p in batch],
             *limits,
+            *([has_room] if headroom else []),
         )
-        return await self._outcomes(batch, rows)
+        crowded: list[int] = []
+        outcomes = await self._outcomes(batch, rows, crowded)
+        if headroom:
+            headroom.give(numbers, has_room, outcomes, crowded)
+        return outcomes
 
     async def remove(self, batch: Sequence[AckBatch]) -> None:
         """Deletes what was acknowledged under the newest epoch of each account.
@@ -87,13 +95,17 @@ class PostStore:
             ids += acks.ids
         await self._removes.execute(self._statements.remove, accounts, epochs, ids)
 
-    async def _outcomes(self, batch: Sequence[Posting], rows: Sequence[Row]) -> list[Outcome]:
+    async def _outcomes(self, batch: Sequence[Posting], rows: Sequence[Row], crowded: list[int]) -> list[Outcome]:
         """Reads the rows of a PUT statement: all that it does not name is new. What was neither inserted nor refused is there already,
-        and what a full mailbox refused may be: both are compared with what is stored, by a second statement that few batches need."""
+        and what a full mailbox refused may be: both are compared with what is stored, by a second statement that few batches need.
+        Appends to `crowded` where a mailbox was found more than half full."""
         outcomes: list[Outcome] = [Stored.NEW] * len(batch)
         doubtful: list[int] = []
         for number, verdict in rows:
             n = number - 1
+            if verdict == "crowded":  # stored or not
+                crowded.append(n)
+                continue
             # Stored.AGAIN unless the comparison says otherwise; gone already: it was acknowledged
             outcomes[n] = Stored.AGAIN if verdict == "store" else _VERDICTS[verdict]
             if outcomes[n] in (Stored.AGAIN, Refusal.MAILBOX_FULL):

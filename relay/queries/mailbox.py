@@ -8,8 +8,10 @@ joins looks as cheap: so a look-up stands behind LATERAL and OFFSET 0, a delete 
 index in order of arrival is partial (seq > 0 always holds), so that only a page, which says so, can use it. docs/decisions/0032 has more.
 """
 
-# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers
-# -> a row for each posting that was not inserted: its number (from 1) and its verdict. `store` means that it was there already.
+# $1 recipients, $2 ids, $3 access hashes, $4 bodies, $5 arrival times, $6 over rate, $7 max envelopes, $8 max bytes, $9 max from strangers,
+# $10 has room (relay/headroom.py): its mailbox need not be counted, unless a stranger posts
+# -> a row for each posting that was not inserted: its number (from 1) and its verdict. `store` means that it was there already. And a row
+# `crowded` for each mailbox that was counted and more than half full before, with the number of its first posting.
 # Inserted rows are compared with the batch only if some are missing: that takes their product in time.
 # Rows go in by key, numbered before in order of arrival: two processes with the same retries in another order would deadlock.
 # Left open is how postings of a batch for one mailbox are counted: `place` is a posting's number among those that may go in, and `items`,
@@ -19,8 +21,8 @@ WITH judged AS (
     SELECT i.*,
            coalesce(a.contact_access_hash = i.access_hash, false) AS by_contact,
            coalesce(a.number_access_hash = i.access_hash, false) AS by_number
-    FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[])
-        WITH ORDINALITY AS i (account_id, envelope_id, access_hash, body, arrived_at, over_rate, n)
+    FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::boolean[], $10::boolean[])
+        WITH ORDINALITY AS i (account_id, envelope_id, access_hash, body, arrived_at, over_rate, has_room, n)
     LEFT JOIN LATERAL (
         SELECT contact_access_hash, number_access_hash FROM accounts WHERE account_id = i.account_id OFFSET 0
     ) a ON true
@@ -30,6 +32,7 @@ WITH judged AS (
     FROM judged j
 ), decided AS (
     SELECT p.n, p.account_id, p.envelope_id, p.body, p.arrived_at, p.stranger,
+           h.items * 2 > $7 OR h.bytes * 2 > $8 AS crowded,
            CASE WHEN NOT (p.by_contact OR p.by_number) THEN 'no_access'
                 WHEN p.over_rate THEN 'rate_limited'
                 WHEN {items} > $7 THEN 'mailbox_full'
@@ -40,7 +43,7 @@ WITH judged AS (
         SELECT count(*) AS items, coalesce(sum(e.size), 0) AS bytes, count(*) FILTER (WHERE e.by_number) AS strangers
         FROM (
             SELECT octet_length(w.body) AS size, w.by_number FROM envelopes w
-            WHERE w.account_id = p.account_id AND p.open AND p.place = 1 LIMIT $7
+            WHERE w.account_id = p.account_id AND p.open AND p.place = 1 AND (p.stranger OR NOT p.has_room) LIMIT $7
         ) e
     ) h ON true
     {window}
@@ -59,6 +62,7 @@ SELECT d.n, d.verdict FROM decided d
 WHERE d.verdict <> 'store'
    OR (SELECT count(*) FROM stored) < (SELECT count(*) FROM decided WHERE verdict = 'store')
       AND NOT EXISTS (SELECT FROM stored s WHERE s.account_id = d.account_id AND s.envelope_id = d.envelope_id)
+UNION ALL SELECT d.n, 'crowded' FROM decided d WHERE d.crowded
 """
 
 # A mailbox is counted once a batch, at its first posting that may go in, and only as far as its limit. Envelopes of one batch count on

@@ -25,8 +25,8 @@ PAGE = f"{ID}, ARRAY[{ID}]::uuid[], 64, 180000"
 PAGES = f"ARRAY[{ID}]::uuid[], ARRAY[64], ARRAY[180000], ARRAY[1], ARRAY[1], ARRAY[{ID}]::uuid[]"
 
 HOT = {
-    "mailbox PUT": (mailbox.PUT, f"{POST}, 1000, 33554432, 100"),
-    "mailbox PUT_ONE_EACH": (mailbox.PUT_ONE_EACH, f"{POST}, 1000, 33554432, 100"),
+    "mailbox PUT": (mailbox.PUT, f"{POST}, 1000, 33554432, 100, ARRAY[false]"),
+    "mailbox PUT_ONE_EACH": (mailbox.PUT_ONE_EACH, f"{POST}, 1000, 33554432, 100, ARRAY[false]"),
     "mailbox COMPARE": (mailbox.COMPARE, COMPARE),
     "mailbox REMOVE": (mailbox.REMOVE, ACK),
     "mailbox PAGES": (mailbox.PAGES, PAGES),
