@@ -30,20 +30,22 @@ async def test_mail_waits_while_others_are_measured(place: Path, monkeypatch: py
         assert await postgres.admin.fetchval("SHOW autovacuum_naptime") == "1min"
     assert (bench.failures, bench.left_out) == ([], {})
     found = {row["variant"]: row for row in rows}
-    measured = ["nothing waits", "1,000 wait", "2,000 wait", "after churn"]
+    measured = ["nothing waits", "1,000 wait", "2,000 wait", "1,000 wait, each post counted", "after churn"]
     assert list(found) == [*measured, "before churn", "the expired week dropped"]
     assert found["nothing waits"]["times_empty"] == 1
     for variant in measured:
         assert found[variant]["messages"] > 0
         assert found[variant]["times_empty"] > 0
-    assert [found[variant]["waiting"] for variant in measured[:3]] == [0, LEVEL, 2 * LEVEL]
+    assert [found[variant]["waiting"] for variant in measured[:4]] == [0, LEVEL, 2 * LEVEL, LEVEL]
     assert found["before churn"]["waiting"] == ACCOUNTS
     assert ACCOUNTS < found["after churn"]["waiting"] <= ACCOUNTS + STAYED + 4
     # What stayed of the expired week went with it; what stayed of this week did not.
     assert ACCOUNTS < found["the expired week dropped"]["waiting"] < found["after churn"]["waiting"]
     assert found["the expired week dropped"]["table_mib"] < found["after churn"]["table_mib"]
     target = next(one for one in TARGETS if one.question == "growth")
-    assert target.measured({"growth": {"rows": rows}}) == max(row.get("times_empty", 0) for row in rows)
+    found["1,000 wait, each post counted"]["times_empty"] = 1000.0  # beside the target
+    of_target = [found[variant]["times_empty"] for variant in measured if "counted" not in variant]
+    assert target.measured({"growth": {"rows": rows}}) == max(of_target)
 
 
 def test_costs_are_compared_within_a_round_as_they_were_and_at_one_pace() -> None:
