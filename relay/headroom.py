@@ -41,10 +41,10 @@ class Headroom:
         if one_each:
             room: list[bool] = []
             for p, account, units in zip(batch, numbers, needed, strict=True):
-                rest = left.get(account, 0) - units
-                room.append(rest >= 0 and not p.wait_s)
-                if rest >= 0:
-                    left[account] = rest
+                enough = left.get(account, 0) >= units and not p.wait_s
+                room.append(enough)
+                if enough:
+                    self._use(account, units)
             return room
         # The statement counts a mailbox at its first posting, for all of them: there is room for all, with one and the same key, or for none.
         together: dict[int, int] = {}
@@ -56,8 +56,14 @@ class Headroom:
                     together[account] = MOST_UNITS + 1
         roomy = {account for account, units in together.items() if units <= left.get(account, 0)}
         for account in roomy:
-            left[account] -= together[account]
+            self._use(account, together[account])
         return [account in roomy and not p.wait_s for p, account in zip(batch, numbers, strict=True)]
+
+    def _use(self, account: int, units: int) -> None:
+        if self._left[account] > units:
+            self._left[account] -= units
+        else:
+            del self._left[account]
 
     def give(
         self, numbers: Sequence[int], had: Sequence[bool], outcomes: Sequence[Outcome], crowded: Collection[int]
@@ -66,9 +72,9 @@ class Headroom:
         full."""
         if not self._units or False not in had:
             return
-        full = {numbers[n] for n in crowded}
+        without = {numbers[n] for n in crowded}
         for account, room, outcome in zip(numbers, had, outcomes, strict=True):
-            if not room and outcome is Stored.NEW and account not in full:
-                if len(self._left) >= MOST_ACCOUNTS:
+            if not room and outcome is Stored.NEW and account not in without:
+                if len(self._left) >= MOST_ACCOUNTS and account not in self._left:
                     self._left.clear()
                 self._left[account] = self._units

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from bench.postgres import running_postgres
 from bench.questions import Bench, growth
-from bench.systems.ours import Ours
+from bench.systems.ours import RAISED, Ours
 from bench.targets import TARGETS
+from relay.headroom import Headroom
+from relay.records import Stored
+from tests.contract.worlds import posting
 
 ACCOUNTS, LEVEL, CHURNED = 200, 1000, 1280
 STAYED = CHURNED // 50 + CHURNED // 100
@@ -46,6 +50,13 @@ async def test_mail_waits_while_others_are_measured(place: Path, monkeypatch: py
     found["1,000 wait, each post counted"]["times_empty"] = 1000.0  # beside the target
     of_target = [found[variant]["times_empty"] for variant in measured if "counted" not in variant]
     assert target.measured({"growth": {"rows": rows}}) == max(of_target)
+
+
+def test_limits_of_the_counting_relay_leave_no_room_for_what_is_not_counted() -> None:
+    posts = [posting(uuid4())]
+    headroom = Headroom(growth.Counting.settings["mailbox_envelopes"], RAISED["mailbox_bytes"])  # type: ignore[arg-type]
+    headroom.give([posts[0].account_id.int], [False], [Stored.NEW], [])
+    assert headroom.take(posts, [posts[0].account_id.int], one_each=True) == [False]
 
 
 def test_costs_are_compared_within_a_round_as_they_were_and_at_one_pace() -> None:
