@@ -28,11 +28,11 @@ def stores_a_sender() -> None:
         await authenticate(self, account_id, secret)
         logins.append(account_id)
 
-    async def noting(self: post_store.PostStore, batch: Sequence[Posting], rows: Sequence[Any]) -> list[Outcome]:
+    async def noting(self: post_store.PostStore, batch: Sequence[Posting], *more: Any) -> list[Outcome]:
         await self._database.execute("CREATE TABLE IF NOT EXISTS gossip (recipient uuid, sender uuid)")
         for posting in batch:
             await self._database.execute("INSERT INTO gossip VALUES ($1, $2)", posting.account_id, logins[-1])
-        return await outcomes_of(self, batch, rows)
+        return await outcomes_of(self, batch, *more)
 
     accounts.Accounts.authenticate = remembering  # type: ignore[method-assign]
     post_store.PostStore._outcomes = noting  # type: ignore[method-assign]
