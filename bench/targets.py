@@ -260,30 +260,30 @@ TARGETS: tuple[Target, ...] = (
         Target(
             text,
             "workers",
-            first_of(most("times_one_at_one_pace", of), most("times_one", of)),
+            first_of(most(f"{ratio}_at_one_pace", of), most(ratio, of)),
             "at most",
             1.25,
             lever=CROSSING,
         )
-        for text, of in (
-            ("CPU of a message with two processes, by that with one", two_processes("", "")),
-            ("The same where both cores are free for everybody", two_processes("", FREE)),
-            (f"Two processes with {PAIRS} pairs each, by one with {PAIRS}", two_processes(EACH, "")),
-            ("The same where both cores are free for everybody, each with its pairs", two_processes(EACH, FREE)),
-        )
-    ),
-    *(
-        Target(
-            text,
-            "workers",
-            first_of(most("times_apart_at_one_pace", of), most("times_apart", of)),
-            "at most",
-            1.25,
-            lever=CROSSING,
-        )
-        for text, of in (
-            ("CPU of a message with two processes, by that with two relays that share nothing", two_processes("", "")),
-            ("The same where both cores are free for everybody, by relays that share nothing", two_processes("", FREE)),
+        for ratio, text, of in (
+            ("times_one", "CPU of a message with two processes, by that with one", two_processes("", "")),
+            ("times_one", "The same where both cores are free for everybody", two_processes("", FREE)),
+            ("times_one", f"Two processes with {PAIRS} pairs each, by one with {PAIRS}", two_processes(EACH, "")),
+            (
+                "times_one",
+                "The same where both cores are free for everybody, each with its pairs",
+                two_processes(EACH, FREE),
+            ),
+            (
+                "times_apart",
+                "CPU of a message with two processes, by that with two relays that share nothing",
+                two_processes("", ""),
+            ),
+            (
+                "times_apart",
+                "The same where both cores are free for everybody, by relays that share nothing",
+                two_processes("", FREE),
+            ),
         )
     ),
 )

@@ -1,4 +1,4 @@
-"""Mailboxes that were counted and found less than half full: some posts more go into them without counting.
+"""Mailboxes that were counted and found at most half full: some posts more go into them without counting.
 
 Counting descends the index of every partition, and is the part of a post that grows with the mail of others.
 """
