@@ -222,3 +222,22 @@ def test_it_forgets_all_before_it_grows_too_large(monkeypatch: pytest.MonkeyPatc
         *[True] * 2,
         False,
     ]
+
+
+def test_what_is_over_its_rate_takes_nothing() -> None:
+    headroom = Headroom(64, 1 << 20)  # one unit
+    account_id = uuid4()
+    numbers = [account_id.int]
+    headroom.give(numbers, [False], [N], [])
+    assert headroom.take([posting(account_id, over_rate=True)], numbers, one_each=True) == [False]
+    assert headroom.take([posting(account_id)], numbers, one_each=True) == [True]
+
+
+def test_who_is_remembered_makes_nobody_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.headroom.MOST_ACCOUNTS", 2)
+    headroom = Headroom(1000, 1 << 20)
+    one, other = posting(uuid4()), posting(uuid4())
+    numbers = [one.account_id.int, other.account_id.int]
+    headroom.give(numbers, [False, False], [N, N], [])
+    headroom.give(numbers[:1], [False], [N], [])  # its batch was too large for what was left
+    assert headroom.take([one, other], numbers, one_each=True) == [True, True]
